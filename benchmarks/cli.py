@@ -1,0 +1,87 @@
+"""Measure Celeriac and its peers as whole processes, in turns; print and write the ratios."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks import machine, runners, works
+from benchmarks.measure import adopt_orphans
+from benchmarks.report import Report
+from benchmarks.turns import Limits, plan, take_turns
+
+RESULTS = Path(__file__).resolve().parent / "results"
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print, write; return 1 for ``--strict`` and a missed target, 130 for Ctrl-C, else 0."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    chosen = [runners.find(name) for name in options.runners]
+    wanted = [work for work in options.works if not (options.quick and work.once)]
+    if not wanted:
+        parser.error("--quick leaves none of these works")
+    limits = Limits(repeat=options.repeat, timeout=options.timeout, slow_too=options.slow)
+    log = Console(stderr=True, highlight=False)
+
+    report = Report(machine.facts(chosen), plan(wanted, chosen, limits))
+    adopt_orphans()
+    try:
+        take_turns(report.results, limits, lambda text: log.print(text, markup=False))
+    except KeyboardInterrupt:
+        report.draw(Console())
+        return INTERRUPTED  # and the report of the last whole session stays
+    report.draw(Console())
+    report.save(options.output)
+    return int(options.strict and report.missed)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    add = parser.add_argument
+    add("--works", type=_works, default=_works(works.DEFAULT), metavar="W,...", help=f"({works.DEFAULT})")
+    add("--runners", type=_runners, default=list(runners.NAMES), metavar="R,...", help="(all)")
+    add("--repeat", type=_count, default=3, metavar="N", help="runs of each (3); always 1 from 10,000 steps")
+    add("--timeout", type=_seconds, metavar="S", help="seconds for one run (by the size of the work)")
+    add("--quick", action="store_true", help="leave out works of 10,000 steps and more")
+    add("--slow", action="store_true", help="give StreamFlow and Toil the large works too")
+    add("--strict", action="store_true", help="exit 1 when a target is missed")
+    add("--output", type=Path, default=RESULTS, metavar="DIR", help="where latest.json and latest.md go")
+    return parser
+
+
+def _works(text: str) -> list[works.Work]:
+    try:
+        found = [works.parse(spec) for spec in text.split(",")]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return list({work.name: work for work in found}.values())
+
+
+def _runners(text: str) -> list[str]:
+    names = list(dict.fromkeys(text.split(",")))
+    if unknown := [name for name in names if name not in runners.NAMES]:
+        raise argparse.ArgumentTypeError(
+            f"no runner named {unknown[0]!r}; there are {', '.join(runners.NAMES)}"
+        )
+    return names
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"a number from 1 was expected, not {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"seconds above 0 were expected, not {text!r}")
+    return seconds

@@ -1,0 +1,77 @@
+"""Submit runs by name, for any program that shares the broker. Imports nothing of the application.
+
+``run_workflow.delay("wf.cwl", {"message": "hello"}).get()`` returns the output object;
+``run_workflow.s(document="wf.cwl")`` takes its inputs from the task before it in a chain.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from celeriac.names import CONTROL_QUEUE, RUN_WORKFLOW
+
+
+def request(document: str, inputs: Mapping[str, Any] | None = None, **options: Any) -> dict[str, Any]:
+    """Return the keyword arguments of ``celeriac.run_workflow``, with paths that hold elsewhere too.
+
+    A document that is a path here becomes absolute; relative paths among the inputs start here.
+    """
+    path, hash_, fragment = os.fspath(document).partition("#")
+    if "://" not in path and os.path.exists(path):
+        path = os.path.abspath(path)
+    options.setdefault("basedir", os.getcwd())
+    if options.get("outdir"):
+        options["outdir"] = os.path.abspath(options["outdir"])
+    given = {} if inputs is None else {"inputs": dict(inputs)}
+    return {"document": path + hash_ + fragment, **given, **options}
+
+
+class RunWorkflow:
+    """The task ``celeriac.run_workflow`` by name, on the caller's own Celery app."""
+
+    name = RUN_WORKFLOW
+
+    def __init__(self, app: Any = None) -> None:
+        self._app = app
+
+    def bind(self, app: Any) -> RunWorkflow:
+        """Return the same for one app; without it the current app is used."""
+        return RunWorkflow(app)
+
+    def s(self, document: str, inputs: Mapping[str, Any] | None = None, **options: Any) -> Any:
+        """Return a signature, for the caller's own chains, groups and chords."""
+        app = self._app or _current()
+        made = app.signature(self.name, kwargs=request(document, inputs, **options))
+        return made.set(**_destination(app))
+
+    def si(self, document: str, inputs: Mapping[str, Any] | None = None, **options: Any) -> Any:
+        """Return a signature that takes nothing from the task before it."""
+        return self.s(document, inputs or {}, **options).set(immutable=True)
+
+    def delay(self, document: str, inputs: Mapping[str, Any] | None = None, **options: Any) -> Any:
+        """Send it; returns Celery's ``AsyncResult`` of the run's output object."""
+        return self.s(document, inputs, **options).apply_async()
+
+
+def _current() -> Any:
+    from celery import current_app
+
+    return current_app
+
+
+def _destination(app: Any) -> dict[str, str]:
+    """Say where the workers listen, in words that a chain can send as JSON.
+
+    On Redis a queue's name is enough, and the queue is there even before the first worker. RabbitMQ
+    refuses a queue that is declared in two ways, so there the message goes to the workers' exchange.
+    """
+    broker = str(app.conf.broker_write_url or app.conf.broker_url or "amqp://")
+    if broker.startswith(("amqp", "pyamqp")) or not app.conf.task_create_missing_queues:
+        return {"exchange": CONTROL_QUEUE, "routing_key": CONTROL_QUEUE}
+    return {"queue": CONTROL_QUEUE}
+
+
+#: Bound to the current Celery app.
+run_workflow = RunWorkflow()

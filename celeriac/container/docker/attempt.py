@@ -1,0 +1,134 @@
+"""One container from create to removal."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import BinaryIO
+
+from docker.errors import APIError
+
+from celeriac.container.base import CancelToken, Command, ExitReport
+from celeriac.container.docker.connection import NO_ANSWER, Connection
+from celeriac.container.docker.fence import Fence
+from celeriac.container.docker.follow import Follower
+from celeriac.container.docker.images import Images
+from celeriac.container.docker.options import DockerOptions
+from celeriac.container.docker.refusals import refused
+from celeriac.container.docker.state import State
+from celeriac.container.docker.streams import Streams
+from celeriac.container.docker.usage import Usage
+from celeriac.container.docker.verdict import KILLED, failure
+from celeriac.container.ending import Ending
+from celeriac.container.files import open_input, open_output
+from celeriac.container.wakeup import Wakeup
+
+log = logging.getLogger(__name__)
+
+#: Seconds by which the engine's word of an out-of-memory kill may come after that of the exit.
+OOM_LAG = 0.3
+
+
+class Host:
+    """One engine as one process sees it: its connection, its images, the containers it runs there."""
+
+    def __init__(self, options: DockerOptions) -> None:
+        self.connection = Connection(options)
+        self.images = Images(self.connection, options.lock_directory)
+        self._fence = Fence(self.connection, self.images)
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self.connection.close()
+
+    def run(self, command: Command, cancel: CancelToken) -> ExitReport:
+        """Run a command to its end; see :class:`~celeriac.container.base.Runner`."""
+        if command.container is None:
+            raise ValueError(f"'{command.name}' has no container")
+        image = command.container.image.name
+        with ExitStack() as files, self._answering(command, image):
+            stdin = files.enter_context(open_input(command.stdin)) if command.stdin else None
+            container = self._fence.create(command, command.container, cancel)
+            try:
+                # not before: a second attempt with this name must not empty the files of the first
+                stdout, stderr = _outputs(command, files)
+                return self._attend(container, command, cancel, (stdout, stderr, stdin))
+            finally:
+                self._fence.remove(container)
+
+    @contextmanager
+    def _answering(self, command: Command, image: str) -> Iterator[None]:
+        with self.connection.answering():
+            try:
+                yield
+            except APIError as error:
+                raise refused(error, command, image) from error
+
+    def _attend(
+        self,
+        container: str,
+        command: Command,
+        cancel: CancelToken,
+        files: tuple[BinaryIO, BinaryIO, BinaryIO | None],
+    ) -> ExitReport:
+        options = self.connection.options
+        stdout, stderr, stdin = files
+        ending = Ending(command, cancel, options.stop_grace)
+        usage = Usage(container, is_local=options.is_local)
+        with Wakeup(cancel) as wakeup:
+            follower = Follower(
+                self.connection,
+                container,
+                command,
+                lambda: Streams(self.connection, container, stdout, stderr, None),
+                Streams(self.connection, container, stdout, stderr, stdin),
+                ending,
+                wakeup,
+                usage,
+            )
+            try:
+                self.connection.client.start(container)
+                started = time.monotonic()
+                ending.started(started)
+                state = follower.until_end()
+                seconds = time.monotonic() - started
+            finally:
+                follower.streams.close()
+        image = command.container.image.name if command.container else ""
+        state = self._settled(container, command, state)
+        error = failure(command, image, state)
+        if error is not None:
+            raise error
+        seconds = seconds if state.seconds is None else state.seconds
+        return ExitReport(state.exit_code, seconds, usage.peak_memory, usage.cpu_seconds)
+
+    def _settled(self, container: str, command: Command, state: State) -> State:
+        """Ask again after a SIGKILL that nobody sent: word of an out-of-memory kill may come late."""
+        if state.exit_code not in KILLED or state.oom_killed or not command.memory:
+            return state
+        time.sleep(OOM_LAG)
+        try:
+            return State.of(self.connection.client.inspect_container(container))
+        except NO_ANSWER:
+            return state
+
+
+def _outputs(command: Command, files: ExitStack) -> tuple[BinaryIO, BinaryIO]:
+    stdout = files.enter_context(_closed_quietly(open_output(command.stdout)))
+    if command.stdout == command.stderr:  # one buffer, or the order would be lost
+        return stdout, stdout
+    return stdout, files.enter_context(_closed_quietly(open_output(command.stderr)))
+
+
+@contextmanager
+def _closed_quietly(file: BinaryIO) -> Iterator[BinaryIO]:
+    """Close a file; what could not be written then has been reported already."""
+    try:
+        yield file
+    finally:
+        try:
+            file.close()
+        except OSError as error:
+            log.debug("closing a log: %s", error)

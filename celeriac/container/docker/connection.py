@@ -1,0 +1,123 @@
+"""One pooled client for each engine, made at the first call; what it means when nobody answers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from docker import APIClient
+from docker.errors import APIError, DockerException
+from docker.transport import UnixHTTPAdapter
+from requests.adapters import HTTPAdapter
+from requests.exceptions import RequestException
+from urllib3.exceptions import HTTPError
+
+from celeriac.container.docker.options import DockerOptions
+from celeriac.errors import ContainerError, EnginePermissionDenied, EngineUnreachable
+
+#: Connections kept open: more may be in use, so many are kept.
+POOL = 32
+#: Seconds to connect; seconds for an answer. A busy engine may take long to start a container.
+TIMEOUT = (5, 120)
+#: Seconds for the first answer of all.
+FIRST_TIMEOUT = 8
+
+#: All that a call can raise when the engine gave no answer (an APIError is an answer).
+NO_ANSWER = (RequestException, HTTPError, DockerException, OSError)
+
+
+class Connection:
+    """The way to one engine. Safe to use from many threads."""
+
+    def __init__(self, options: DockerOptions) -> None:
+        self.options = options
+        self._lock = threading.Lock()
+        self._client: APIClient | None = None
+
+    @property
+    def client(self) -> APIClient:
+        """The pooled client; the first use asks the engine for its version."""
+        with self._lock:
+            if self._client is None:
+                self._client = self._connect("auto")
+            return self._client
+
+    def apart(self) -> APIClient:
+        """Return a client of its own for something long, with no time limit on answers."""
+        client = self._connect(self.client.api_version)
+        client.timeout = None  # type: ignore[assignment]
+        return client
+
+    def close(self) -> None:
+        """Close all connections that are not in use."""
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def _connect(self, version: str) -> APIClient:
+        client = APIClient(self.options.base_url, version=version, timeout=FIRST_TIMEOUT, max_pool_size=POOL)
+        client.trust_env = False  # no proxy between us and the engine, no .netrc read for each call
+        adapter = client.get_adapter(client.base_url)
+        if isinstance(adapter, UnixHTTPAdapter):
+            client.mount("http+docker://", _OnePool(adapter.socket_path, FIRST_TIMEOUT, max_pool_size=POOL))
+        else:
+            client.mount("http://", HTTPAdapter(pool_maxsize=POOL))
+        client.timeout = TIMEOUT  # type: ignore[assignment]  # requests takes both apart
+        return client
+
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """Turn the lack of an answer into an error that a user can act on; let answers through."""
+        try:
+            yield
+        except APIError:
+            raise
+        except NO_ANSWER as error:
+            raise self.unavailable(error) from error
+
+    def unavailable(self, error: BaseException) -> ContainerError:
+        """Return what to raise when the engine gave no answer."""
+        url = self.options.url
+        causes = list(_causes(error))
+        if any(isinstance(cause, PermissionError) for cause in causes):
+            return EnginePermissionDenied(
+                f"this user may not use the container engine at {url}",
+                hint="add the user to the group that owns the socket (usually `docker`) and log in anew, "
+                "or run with --no-container",
+                url=url,
+            )
+        return EngineUnreachable(
+            f"the container engine at {url} does not answer: {_why(causes)}",
+            hint="start the engine, set its address (DOCKER_HOST), or run with --no-container",
+            url=url,
+        )
+
+
+class _OnePool(UnixHTTPAdapter):
+    """The SDK's adapter, with one pool: the SDK makes one for each path, and so a socket for each call."""
+
+    def get_connection(self, url: Any, proxies: Any = None) -> Any:
+        return super().get_connection("http+docker://localhost", proxies)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what lies under it: the SDK wraps a socket's error four times."""
+    pending, seen = [error], set[int]()
+    while pending:
+        current = pending.pop(0)
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        inner = [current.__cause__, current.__context__, getattr(current, "reason", None), *current.args]
+        pending += [cause for cause in inner if isinstance(cause, BaseException)]
+
+
+def _why(causes: list[BaseException]) -> str:
+    for cause in reversed(causes):
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+    return str(causes[-1]) or type(causes[-1]).__name__

@@ -1,0 +1,28 @@
+"""What a runner was told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_SOCKET = "/var/run/docker.sock"
+
+
+@dataclass(frozen=True)
+class DockerOptions:
+    """See :class:`~celeriac.container.docker.runner.DockerRunner`."""
+
+    base_url: str | None
+    lock_directory: Path | None
+    stop_grace: float  # seconds
+    patience: float  # seconds
+
+    @property
+    def url(self) -> str:
+        """The engine's address, for people."""
+        return self.base_url or f"unix://{DEFAULT_SOCKET}"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the engine shares this host's kernel, as far as its address tells."""
+        return self.url.startswith(("unix:", "http+unix:", "/"))

@@ -1,0 +1,33 @@
+"""The files behind a tool's standard streams."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import BinaryIO
+
+from celeriac.errors import ContainerError
+
+
+def open_input(path: Path) -> BinaryIO:
+    """Open what a tool reads; raises :class:`~celeriac.errors.ContainerError` if it can't be read."""
+    try:
+        return open(path, "rb")
+    except OSError as error:
+        raise _failed("standard input", path, "can't be read", error) from error
+
+
+def open_output(path: Path) -> BinaryIO:
+    """Open what a tool writes, emptied.
+
+    Raises :class:`~celeriac.errors.ContainerError` if it can't be written.
+    In append mode, so that standard output and standard error may be the same file.
+    """
+    try:
+        path.write_bytes(b"")
+        return open(path, "ab")
+    except OSError as error:
+        raise _failed("output", path, "can't be written", error) from error
+
+
+def _failed(what: str, path: Path, problem: str, error: OSError) -> ContainerError:
+    return ContainerError(f"the tool's {what} '{path}' {problem}: {error.strerror}", path=str(path))

@@ -1,0 +1,174 @@
+"""Run a tool as a plain process of this host: no image, no limits but time."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import math
+import os
+import select
+import signal
+import subprocess
+import time
+import uuid
+from contextlib import ExitStack
+
+from celeriac.container.base import CancelToken, Command, ExitReport, Image
+from celeriac.container.ending import Ending
+from celeriac.container.exits import Exit, exit_fd, reap
+from celeriac.container.files import open_input, open_output
+from celeriac.container.sweep import Sweep
+from celeriac.container.tree import MARK, Tree
+from celeriac.container.wakeup import Wakeup, is_readable
+from celeriac.errors import CommandNotFound, ContainerError, KilledFromOutside
+
+log = logging.getLogger(__name__)
+
+#: Seconds that a process gets to vanish after SIGKILL; one in the kernel's hands may take longer.
+GONE_WITHIN = 10.0
+
+
+class ProcessRunner:
+    """Runs tools as processes in sessions of their own.
+
+    ``stop_grace``: seconds between SIGTERM and SIGKILL. ``memory`` and ``cpus`` of a command are
+    not enforced; its ``container`` is not looked at. Peak memory is known where it is above the
+    peak of this process. Safe to use from many threads.
+    """
+
+    def __init__(self, *, stop_grace: float = 2.0) -> None:
+        self._stop_grace = stop_grace
+        self._opened: tuple[str, Sweep] | None = None
+
+    def prepare(self, image: Image, *, allow_pull: bool, force_pull: bool, cancel: CancelToken) -> str:
+        """Return the empty string: a process needs no image."""
+        if cancel.cancelled:
+            raise cancel.error(image.name)
+        return ""
+
+    def close(self) -> None:
+        """End what tools left behind; there are no connections."""
+        if self._opened is not None and self._opened[1].pid == os.getpid():
+            self._opened[1].now()
+
+    def _own(self) -> tuple[str, Sweep]:
+        """Return this process's name and sweep: a forked child has its own, and its own tools."""
+        opened = self._opened
+        if opened is None or opened[1].pid != os.getpid():
+            owner = uuid.uuid4().hex
+            opened = self._opened = owner, Sweep(f"{MARK}={owner}:")
+        return opened
+
+    def run(self, command: Command, cancel: CancelToken) -> ExitReport:
+        """Run to the end and leave nothing behind; see :meth:`celeriac.container.base.Runner.run`."""
+        if cancel.cancelled:
+            raise cancel.error(command.name)
+        owner, sweep = self._own()
+        tree, ending = Tree(owner, command.name), Ending(command, cancel, self._stop_grace)
+        sweep.begin(tree.mark)
+        try:
+            return self._run(command, cancel, tree, ending)
+        finally:
+            sweep.end(tree.mark)
+
+    def _run(self, command: Command, cancel: CancelToken, tree: Tree, ending: Ending) -> ExitReport:
+        process = _spawn(command, tree)
+        started = time.monotonic()
+        ending.started(started)
+        ended, by_itself = Exit(None), False
+        with exit_fd(process.pid) as over:
+            try:
+                _watch(over, tree, ending, cancel)
+                seconds = time.monotonic() - started
+                by_itself = ending.reason is None
+            finally:
+                (tree.kill_group if by_itself else tree.kill)()
+                if is_readable(over, GONE_WITHIN):
+                    ended = reap(process)
+                    tree.see_group_go()
+                else:
+                    log.warning("process %d of '%s' does not die by SIGKILL", process.pid, command.name)
+        return _judge(command, ending, ended, seconds)
+
+
+def _spawn(command: Command, tree: Tree) -> subprocess.Popen[bytes]:
+    with ExitStack() as files:
+        stdout = files.enter_context(open_output(command.stdout))
+        stderr = files.enter_context(open_output(command.stderr))
+        stdin = files.enter_context(open_input(command.stdin)) if command.stdin else subprocess.DEVNULL
+        try:
+            # no preexec_fn: only so does subprocess use vfork
+            process = subprocess.Popen(
+                command.argv,
+                cwd=command.workdir,
+                env=tree.marked(command.env),
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise _not_started(command, error) from error
+    tree.rooted(process.pid)
+    return process
+
+
+def _watch(over: int, tree: Tree, ending: Ending, cancel: CancelToken) -> None:
+    """Return when the process has ended, by itself or by us."""
+    with Wakeup(cancel) as wakeup:
+        poller = select.poll()
+        poller.register(over, select.POLLIN)
+        poller.register(wakeup, select.POLLIN)
+        while True:
+            left = ending.seconds_left(time.monotonic())
+            ready = {fd for fd, _ in poller.poll(None if math.isinf(left) else math.ceil(left * 1000))}
+            if over in ready:
+                return
+            if wakeup.fileno() in ready:
+                poller.unregister(wakeup)
+            due = ending.signal_due(time.monotonic())
+            if due == signal.SIGKILL:  # the caller does that
+                return
+            if due is not None:
+                tree.send(due)
+
+
+def _judge(command: Command, ending: Ending, ended: Exit, seconds: float) -> ExitReport:
+    if ending.reason is not None:
+        raise ending.reason
+    if ended.code is None:
+        raise KilledFromOutside(
+            f"how '{command.name}' ended isn't known: another part of this program reaped the process",
+            name=command.name,
+        )
+    if ended.code in (-signal.SIGKILL, -signal.SIGTERM):
+        name = signal.Signals(-ended.code).name
+        raise KilledFromOutside(
+            f"'{command.name}' was ended by {name}, which Celeriac did not send",
+            hint="look for somebody's kill, or for the kernel's out-of-memory killer (`dmesg`)",
+            name=command.name,
+            signal=-ended.code,
+        )
+    return ExitReport(ended.code, seconds, ended.peak_memory, ended.cpu_seconds)
+
+
+def _not_started(command: Command, error: OSError) -> ContainerError:
+    program = command.argv[0]
+    if not os.path.isdir(command.workdir):
+        return ContainerError(
+            f"the working directory '{command.workdir}' is not there", name=command.name, path=command.workdir
+        )
+    why = {
+        errno.ENOENT: "was not found",
+        errno.ENOTDIR: "was not found",
+        errno.EACCES: "may not be executed",
+        errno.ENOEXEC: "is no program of this machine, and has no '#!' line",
+    }.get(error.errno or 0)
+    if why is None:
+        return ContainerError(f"'{program}' could not be started: {error.strerror}", name=command.name)
+    return CommandNotFound(
+        f"the program '{program}' {why}",
+        hint="install it on this host, or run the step in a container that has it (DockerRequirement)",
+        name=command.name,
+        program=program,
+    )

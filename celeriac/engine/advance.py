@@ -1,0 +1,179 @@
+"""Advance a run: settle reports, start what became ready, end what has ended."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from celeriac.engine.finish import end, finish
+from celeriac.engine.prepare import Prepared, prepare
+from celeriac.engine.turn import Ended, Turn
+from celeriac.errors import CeleriacError
+from celeriac.journal import attempts, nodes, runs
+from celeriac.states import RUN_ENDED, NodeState, RunState
+
+if TYPE_CHECKING:
+    from celeriac.engine.engine import Engine, Message
+
+log = logging.getLogger(__name__)
+
+#: How many nodes are prepared before their dispatch is committed.
+PORTION = 64
+
+
+def advance(engine: Engine, run: str, *, attempt: str | None = None, batch: str | None = None) -> None:
+    """Do all that can be done for a run now. Safe to call at any time, twice, and in parallel.
+
+    ``attempt`` or ``batch`` says which reports the caller knows of; without them all are looked for.
+    """
+    ended = _settle(engine, run, attempt, batch)
+    while ended is None:
+        with engine.database.read() as connection:
+            row = runs.short(connection, run)
+            ready = nodes.ready(connection, run, PORTION)
+        if row is None or row.state != RunState.RUNNING or row.stopping or not ready:
+            return
+        options = engine.options(run, row.options)
+        document = engine.document(row.document)
+        prepared = [prepare(engine, run, document, options, node) for node in ready]
+        ended = _dispatch(engine, run, prepared)
+    if ended:
+        finish(engine, run)
+
+
+def _settle(engine: Engine, run: str, attempt: str | None, batch: str | None) -> bool | None:
+    """One turn over the reports. True: the root has ended; False: the run has; None: it goes on."""
+    with engine.database.begin() as connection:
+        row = runs.lock(connection, run)
+        if row is None or RunState(row.state) in RUN_ENDED:
+            return False
+        turn = Turn(engine, connection, row)
+        if turn.state is RunState.PENDING:
+            runs.change(connection, run, RunState.PENDING, RunState.RUNNING)
+            turn.state = RunState.RUNNING
+            turn.start_root()
+        turn.settle(attempts.reported(connection, run, attempt=attempt, batch=batch))
+        if attempt is None and batch is None:
+            turn.look_at_root()
+        verdict = _close(turn)
+        messages = turn.flush()
+    _send(engine, run, messages, verdict)
+    return verdict
+
+
+def _send(engine: Engine, run: str, messages: Sequence[tuple[int, Message]], verdict: bool | None) -> None:
+    engine.send(run, messages)
+    if verdict is False:
+        engine.on_end(run)
+
+
+def _close(turn: Turn) -> bool | None:
+    if turn.root_ended and turn.state is RunState.RUNNING:
+        return True
+    if turn.halted:
+        for path in attempts.cancel_queued(turn.connection, turn.id):
+            nodes.change(turn.connection, turn.id, [path], NodeState.CANCELED)
+        if attempts.open_count(turn.connection, turn.id) == 0:
+            end(turn)
+            return False
+    return None
+
+
+def _dispatch(engine: Engine, run: str, prepared: list[Prepared]) -> bool | None:
+    with engine.database.begin() as connection:
+        row = runs.lock(connection, run)
+        if row is None or RunState(row.state) in RUN_ENDED:
+            return False
+        turn = Turn(engine, connection, row)
+        if not turn.halted:
+            wanted = nodes.still(connection, run, [p.node.path for p in prepared], NodeState.READY)
+            _apply(turn, [p for p in prepared if p.node.path in wanted])
+        verdict = _close(turn)
+        messages = turn.flush()
+    _send(engine, run, messages, verdict)
+    return verdict
+
+
+def _apply(turn: Turn, prepared: list[Prepared]) -> None:
+    ended: list[Ended] = []
+    jobs = [p for p in prepared if p.job is not None]
+    _queue(turn, jobs)
+    for one in prepared:
+        node = one.node
+        if one.error is not None:
+            log.debug("step %s failed before it ran", node.path, exc_info=one.error)
+            ended.append(_failed(turn, node, one.error))
+        elif one.skipped:
+            nodes.change(turn.connection, turn.id, [node.path], NodeState.SKIPPED, outputs={})
+            ended.append(Ended(node.path, node.parent, node.step, NodeState.SKIPPED))
+        elif one.scatter is not None:
+            ended += _scatter(turn, one)
+        elif one.workflow is not None:
+            ended += _workflow(turn, one)
+    turn.ended(ended)
+
+
+def _failed(turn: Turn, node: Any, error: CeleriacError) -> Ended:
+    data = error.to_dict()
+    nodes.change(turn.connection, turn.id, [node.path], NodeState.FAILED, error=data)
+    return Ended(node.path, node.parent, node.step, NodeState.FAILED, data)
+
+
+def _queue(turn: Turn, prepared: list[Prepared]) -> None:
+    jobs, items, inputs = [], set(), {}
+    for one in prepared:
+        assert one.job is not None
+        kept, queue, asked = one.job
+        inputs[one.node.path] = kept
+        jobs.append((one.node.path, one.node.parent, queue, asked, 1))
+        if one.node.idx is not None:
+            items.add(one.node.path)
+    rows = turn.dispatch_jobs(jobs, items, inputs)
+    nodes.queue(
+        turn.connection,
+        [
+            {"run": turn.id, "node": row["path"], "new_attempt": row["id"], "new_inputs": inputs[row["path"]]}
+            for row in rows
+        ],
+    )
+
+
+def _scatter(turn: Turn, one: Prepared) -> list[Ended]:
+    expansion, node = one.scatter, one.node
+    assert expansion is not None
+    width = expansion.width
+    values: dict[str, Any] = {"shape": list(expansion.shape), "inputs": expansion.common}
+    nodes.change(turn.connection, turn.id, [node.path], NodeState.RUNNING, remaining=width, failed=0, **values)
+    if width == 0:
+        row = nodes.count_down(turn.connection, turn.id, node.path, 0, 0)
+        return turn.items_ended(row)
+    process = turn.graph.at(node.step)
+    kind = "workflow" if process.steps is not None else "job"
+    window = turn.engine.settings.scatter_window
+    rows = [
+        {
+            "run_id": turn.id,
+            "path": f"{node.path}[{number}]",
+            "parent": node.path,
+            "step": node.step,
+            "kind": kind,
+            "idx": number,
+            "state": NodeState.READY if number < window else NodeState.PENDING,
+            "inputs": own,
+        }
+        for number, own in enumerate(expansion.items())
+    ]
+    nodes.add(turn.connection, rows)
+    return []
+
+
+def _workflow(turn: Turn, one: Prepared) -> list[Ended]:
+    process = turn.graph.at(one.node.step)
+    assert process.steps is not None
+    values: dict[str, Any] = {"inputs": one.workflow, "remaining": len(process.steps), "failed": 0}
+    nodes.change(turn.connection, turn.id, [one.node.path], NodeState.RUNNING, **values)
+    row = nodes.count_down(turn.connection, turn.id, one.node.path, 0, 0)
+    if not process.steps:
+        return [turn.finish_workflow(row, process)]
+    return turn.activate(row, process, list(process.steps))

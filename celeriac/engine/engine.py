@@ -1,0 +1,155 @@
+"""What all use cases share: settings, journal, documents, queues, publisher, runners, identity."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+from sqlalchemy import Connection
+
+from celeriac.document.load import Document, DocumentCache
+from celeriac.document.schemas import SchemaCache
+from celeriac.engine.lease import Leases
+from celeriac.job.options import RunOptions
+from celeriac.job.place import attempt_directory, run_directory
+from celeriac.job.run import JobRunner
+from celeriac.journal import nodes, outbox, runs
+from celeriac.journal.database import Database
+from celeriac.resources import QueueLimits
+from celeriac.scheduler.retry import RetryPolicy
+from celeriac.settings import Settings
+
+Message = tuple[str, dict[str, Any]]
+
+
+class Publisher(Protocol):
+    """Sends messages after their commit. ``tasks/canvas.py`` does it with Celery."""
+
+    def publish(self, run: str, kind: str, payload: dict[str, Any]) -> None:
+        """Send one message; raises :class:`~celeriac.errors.BrokerUnavailable`."""
+
+
+class Engine:
+    """One a process. Makes no connection before it needs one."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        queues: Sequence[QueueLimits],
+        publisher: Publisher,
+        jobs: JobRunner,
+        *,
+        enforce_limits: bool = True,
+        on_end: Callable[[str], None] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.queues = tuple(queues)
+        self.publisher = publisher
+        self.jobs = jobs
+        self.enforce_limits = enforce_limits  # of the queues, on containers
+        self.on_end = on_end or (lambda run: None)
+        self.database = Database(settings.journal, settings.connect_timeout)
+        self.documents = DocumentCache(SchemaCache(settings.home / "cache"))
+        self.policy = RetryPolicy(infrastructure=max(1, settings.infrastructure_attempts))
+        self.host = socket.gethostname()
+        self._token = secrets.token_hex(4)
+        self.leases = Leases(self)
+        self._inputs: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
+        self._options: OrderedDict[str, RunOptions] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @property
+    def owner(self) -> str:
+        """The name under which this process holds leases."""
+        return f"{self.host}:{os.getpid()}:{self._token}"
+
+    @cached_property
+    def boot(self) -> str:
+        """The id of this host's boot: names the host, and tells a reboot."""
+        try:
+            return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        except OSError:
+            return self.host
+
+    def document(self, name: str) -> Document:
+        """Return a loaded document by its hash, from memory or the journal."""
+
+        def body() -> str:
+            with self.database.read() as connection:
+                return runs.document(connection, name)
+
+        return self.documents.get(name, body)
+
+    def limits(self, queue: str) -> QueueLimits | None:
+        """Return a queue's limits; None for a queue that the file no longer names."""
+        return next((limits for limits in self.queues if limits.name == queue), None)
+
+    def directory(self, run: str, options: RunOptions) -> Path:
+        """Return a run's own directory."""
+        return run_directory(self.settings.runs, run, options)
+
+    def place(self, run: str, path: str, attempt: str, options: RunOptions) -> Path:
+        """Return an attempt's own directory."""
+        return attempt_directory(self.settings.runs, run, path, attempt, options)
+
+    def options(self, run: str, data: dict[str, Any]) -> RunOptions:
+        """Return a run's options; they never change."""
+        found = self._options.get(run)
+        if found is None:
+            found = self._options[run] = RunOptions.from_json(data)
+            _trim(self._options, 256)
+        return found
+
+    def inputs(self, run: str, path: str) -> dict[str, Any]:
+        """Return the inputs of a workflow or the shared ones of a scatter; once running they never change."""
+        key = (run, path)
+        with self._lock:
+            if key in self._inputs:
+                self._inputs.move_to_end(key)
+                return self._inputs[key]
+        with self.database.read() as connection:
+            found = nodes.inputs(connection, run, path)
+        with self._lock:
+            self._inputs[key] = found
+            _trim(self._inputs, 64)
+        return found
+
+    def inputs_in(self, connection: Connection, run: str, path: str) -> dict[str, Any]:
+        """As :meth:`inputs`, within a transaction that is open."""
+        with self._lock:
+            found = self._inputs.get((run, path))
+        return nodes.inputs(connection, run, path) if found is None else found
+
+    def send(self, run: str, messages: Sequence[tuple[int, Message]]) -> None:
+        """Publish what a commit put into the outbox, then forget it there."""
+        sent = []
+        try:
+            for number, (kind, payload) in messages:
+                self.publisher.publish(run, kind, payload)
+                sent.append(number)
+        finally:
+            if sent:
+                with self.database.begin() as connection:
+                    outbox.done(connection, sent)
+
+    def drop(self, messages: Sequence[tuple[int, Message]]) -> None:
+        """Forget messages that the caller acted on itself."""
+        with self.database.begin() as connection:
+            outbox.done(connection, [number for number, _ in messages])
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self.jobs.close()
+        self.database.close()
+
+
+def _trim(cache: OrderedDict[Any, Any], size: int) -> None:
+    while len(cache) > size:
+        cache.popitem(last=False)

@@ -1,0 +1,195 @@
+"""Execute an attempt: claim it, run its tool, report. No state is decided here."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from celeriac.container.base import CancelToken
+from celeriac.document.load import Document
+from celeriac.errors import CeleriacError, JournalUnavailable, StepFailed
+from celeriac.graph.translate import short
+from celeriac.job.options import RunOptions
+from celeriac.job.place import Place
+from celeriac.job.request import JobRequest
+from celeriac.job.run import JobReport
+from celeriac.journal import attempts
+from celeriac.journal.tables import Record
+from celeriac.states import AttemptState, Outcome, RunState
+
+if TYPE_CHECKING:
+    from celeriac.engine.engine import Engine
+
+log = logging.getLogger(__name__)
+MIB = 2**20
+
+
+def execute(engine: Engine, attempt: str) -> dict[str, Any] | None:
+    """Run an attempt's tool and report; returns its output object.
+
+    None: there was nothing to take (a message that came late or twice), or it did not succeed.
+    """
+    with engine.database.begin() as connection:
+        claimed = attempts.claim(connection, attempt, engine.owner, engine.host, engine.settings.lease)
+        if claimed is None:
+            log.debug("attempt %s is not there to be taken", attempt)
+            return None
+        work = attempts.work(connection, claimed.run_id, claimed.path)
+    token = engine.leases.watch(attempt)
+    options = engine.options(claimed.run_id, work.options)
+    place = Place(engine.place(claimed.run_id, claimed.path, attempt, options))
+    try:
+        if work.run_state != RunState.RUNNING:
+            report = JobReport(Outcome.CANCELED)
+        else:
+            report = _run(engine, claimed, work, options, place, token)
+        written = _report(engine, attempt, report, place, claimed.path or work.name, token)
+        if written is None:
+            log.warning("attempt %s is no longer this worker's: its outputs are dropped", attempt)
+            shutil.rmtree(place.root, ignore_errors=True)
+            return None
+    finally:
+        engine.leases.release(attempt)
+    _tidy(place, options, claimed.path or work.name)
+    if claimed.batch is not None and written.outcome is not Outcome.SUCCESS:
+        _hurry(engine, claimed.run_id)
+    return written.outputs if written.outcome is Outcome.SUCCESS else None
+
+
+def reported(engine: Engine, attempt: str) -> tuple[bool, dict[str, Any] | None]:
+    """Return whether an attempt has ended, and with what outputs: for a message that came once more."""
+    with engine.database.read() as connection:
+        row = attempts.result(connection, attempt)
+    ended = row is None or row.state not in (AttemptState.QUEUED, AttemptState.RUNNING)
+    return ended, row.outputs if row is not None and ended else None
+
+
+def _run(
+    engine: Engine, claimed: Record, work: Record, options: RunOptions, place: Place, token: CancelToken
+) -> JobReport:
+    try:
+        document = engine.document(work.document)
+        inputs = work.inputs or {}
+        if work.idx is not None and _is_item(claimed.path):
+            inputs = {**engine.inputs(claimed.run_id, work.parent), **inputs}
+        tool = document.tool(work.step)
+        known = {short(port["id"]) for port in tool.tool["inputs"]}
+        limits = engine.limits(claimed.queue) if engine.enforce_limits else None
+        request = JobRequest(
+            tool=tool,
+            inputs={name: value for name, value in inputs.items() if name in known},
+            place=place,
+            options=options,
+            name=claimed.id,
+            title=claimed.path or work.name,
+            memory=limits.ram * MIB if limits else None,
+            cpus=limits.cpus if limits else None,
+            labels={
+                "celeriac.run": claimed.run_id,
+                "celeriac.step": claimed.path,
+                "celeriac.attempt": claimed.id,
+                "celeriac.host": engine.boot,
+                "celeriac.owner": engine.owner,
+            },
+        )
+        report = engine.jobs.run(request, token)
+    except Exception as error:
+        title = claimed.path or work.name
+        log.error("attempt %s of '%s' failed by a fault of Celeriac's own: %r", claimed.id, title, error)
+        failure = StepFailed(
+            f"'{title}' could not be run: {type(error).__name__}: {error}",
+            traceback="".join(traceback.format_exception(error)),  # for the journal: a bug to be found
+        )
+        return JobReport(Outcome.INFRASTRUCTURE, error=failure)
+    return _complete(report, document, claimed.path, work.step)
+
+
+def _complete(report: JobReport, document: Document, path: str, address: str) -> JobReport:
+    """Fail a step whose process left out an output that the step names (CWL v1.2, WorkflowStepOutput)."""
+    if not path or report.outcome is not Outcome.SUCCESS:
+        return report
+    scope, _, name = address.rpartition("/")
+    steps = document.graph.at(scope).steps
+    assert steps is not None
+    missing = [port for port in steps[name].outputs if port not in (report.outputs or {})]
+    if not missing:
+        return report
+    error = StepFailed(
+        f"'{path}' gave no output '{missing[0]}', which its step names",
+        hint="an output that may be missing has to be given as null",
+    )
+    return JobReport(Outcome.PERMANENT, error=error, exit_code=report.exit_code)
+
+
+def _is_item(path: str) -> bool:
+    return path.endswith("]")
+
+
+def _hurry(engine: Engine, run: str) -> None:
+    """Have a scatter's failed item looked at now, not when the last one of its chord has ended."""
+    try:
+        engine.publisher.publish(run, "advance", {})
+    except CeleriacError as error:
+        log.debug("run %s is advanced later: %s", run, error)
+
+
+def _report(
+    engine: Engine, attempt: str, report: JobReport, place: Place, title: str, token: CancelToken
+) -> JobReport | None:
+    """Return the report as it was written; None when the attempt is no longer this worker's.
+
+    While the journal does not answer it waits, as long as the lease holds: the work is done.
+    """
+    while True:
+        try:
+            return report if _write(engine, attempt, report, place) else None
+        except JournalUnavailable as error:
+            log.warning("the report of '%s' has to wait: %s", title, error)
+            if token.wait(engine.settings.cancel_poll):
+                raise
+        except Exception as error:  # a value that the database does not take, such as NaN
+            if report.outputs is None:
+                raise
+            log.exception("the outputs of %s can't be kept", title)
+            cause = str(getattr(error, "orig", error)).strip().splitlines()[0]
+            failure = StepFailed(f"the outputs of '{title}' can't be kept in the journal: {cause}")
+            report = JobReport(Outcome.PERMANENT, error=failure, exit_code=report.exit_code)
+
+
+def _write(engine: Engine, attempt: str, report: JobReport, place: Place) -> bool:
+    with engine.database.begin() as connection:
+        return attempts.report(
+            connection,
+            attempt,
+            engine.owner,
+            outcome=report.outcome,
+            exit_code=report.exit_code,
+            outputs=report.outputs,
+            error=report.error.to_dict() if report.error else None,
+            directory=str(place.root),
+            peak_memory=report.peak_memory,
+            cpu_seconds=report.cpu_seconds,
+        )
+
+
+def _tidy(place: Place, options: RunOptions, title: str) -> None:
+    """Remove what only the tool needed; its outputs and logs stay."""
+    if options.log_dir:
+        _copy_logs(place, Path(options.log_dir) / title)
+    if options.keep_scratch:
+        return
+    for directory in (place.tmp, place.stage, *place.root.glob("x*"), *place.root.glob("lit*")):
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _copy_logs(place: Place, goal: Path) -> None:
+    try:
+        goal.mkdir(parents=True, exist_ok=True)
+        for source in (place.stdout, place.stderr):
+            if source.exists():
+                shutil.copy2(source, goal / source.name)
+    except OSError as error:
+        log.warning("the logs can't be copied to %s: %s", goal, error)

@@ -1,0 +1,106 @@
+"""The end of a run: publish its outputs, write its last state, tell who waits."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from celeriac.engine.turn import Turn
+from celeriac.errors import CeleriacError, StepFailed
+from celeriac.job.options import RunOptions
+from celeriac.job.publish import printable, publish
+from celeriac.journal import nodes, runs
+from celeriac.journal.tables import Record
+from celeriac.states import RUN_ENDED, NodeState, RunState
+
+if TYPE_CHECKING:
+    from celeriac.engine.engine import Engine
+
+
+def finish(engine: Engine, run: str) -> None:
+    """Publish the outputs of a run whose root has ended and write its last state.
+
+    To do so twice is the same as once; when another worker does it now, it is left to that one.
+    """
+    with engine.database.read() as connection:
+        row = runs.short(connection, run)
+        root = nodes.end(connection, run, "")
+    if row is None or root is None or row.state != RunState.RUNNING:
+        return
+    options = engine.options(run, row.options)
+    with _alone(engine.directory(run, options)) as alone:
+        if alone:
+            _finish(engine, run, row, root, options)
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[bool]:
+    """Yield whether nobody else publishes this run's outputs now. A dead process holds no such lock."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = (directory / ".publishing").open("w")
+    except OSError:  # what publishes next says so better
+        yield True
+        return
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            alone = True
+        except OSError as error:
+            alone = not isinstance(error, BlockingIOError)  # some file systems have no locks
+        yield alone
+
+
+def _finish(engine: Engine, run: str, row: Record, root: Record, options: RunOptions) -> None:
+    failed = root.state != NodeState.SUCCESS
+    outputs: dict[str, Any] | None = root.outputs
+    error: dict[str, Any] | None = row.error or root.error if failed else None
+    scratch = engine.directory(run, options)
+    if outputs is not None and (not failed or options.on_error == "continue"):
+        outdir = Path(options.outdir) if options.outdir else scratch / "outputs"
+        try:
+            found = publish(outputs, outdir, scratch, run, checksums=options.compute_checksum)
+            outputs = printable(found)
+        except CeleriacError as problem:
+            failed, error, outputs = True, problem.to_dict(), None
+        except Exception as problem:  # a bug: the run must end all the same, and name it
+            failure = StepFailed(f"the outputs can't be published: {type(problem).__name__}: {problem}")
+            failed, error, outputs = True, failure.to_dict(), None
+    else:
+        outputs = None
+    state = RunState.FAILED if failed else RunState.SUCCESS
+    with engine.database.begin() as connection:
+        locked = runs.lock(connection, run)
+        if locked is None or locked.state != RunState.RUNNING:
+            return
+        turn = Turn(engine, connection, locked)
+        runs.change(connection, run, RunState.RUNNING, state, outputs=outputs, error=error)
+        _tell(turn)
+        messages = turn.flush()
+    engine.send(run, messages)
+    if options.cleanup and not failed:
+        shutil.rmtree(scratch, ignore_errors=True)
+    engine.on_end(run)
+
+
+def end(turn: Turn) -> None:
+    """End a run that was stopped or cancelled, once nothing of it runs any more."""
+    nodes.cancel_open(turn.connection, turn.id)
+    new = RunState.CANCELED if turn.state is RunState.CANCELING else RunState.FAILED
+    runs.change(turn.connection, turn.id, turn.state, new, error=turn.error)
+    turn.state = new
+    _tell(turn)
+
+
+def _tell(turn: Turn) -> None:
+    if turn.run.reply:
+        turn.message("reply", **turn.run.reply)
+
+
+def ended(state: str) -> bool:
+    """Return whether a run in this state has ended."""
+    return RunState(state) in RUN_ENDED

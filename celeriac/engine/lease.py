@@ -1,0 +1,95 @@
+"""The leases of one process: renewed in the background, and the place where a cancel arrives."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from celeriac.container.base import CancelToken
+from celeriac.journal import attempts
+
+if TYPE_CHECKING:
+    from celeriac.engine.engine import Engine
+
+log = logging.getLogger(__name__)
+
+#: A worker that can't renew for this part of a lease stops its tools: another may take over soon.
+GIVE_UP = 2 / 3
+
+
+class Leases:
+    """What this process runs now. Its thread lives while there is anything to watch."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._running: dict[str, CancelToken] = {}
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._pid = 0
+
+    def watch(self, attempt: str) -> CancelToken:
+        """Start to watch an attempt that was claimed just now."""
+        token = CancelToken()
+        with self._lock:
+            self._running[attempt] = token
+            if self._thread is None or not self._thread.is_alive() or self._pid != os.getpid():
+                self._pid = os.getpid()
+                self._thread = threading.Thread(target=self._beat, name="celeriac-leases", daemon=True)
+                self._thread.start()
+        return token
+
+    def release(self, attempt: str) -> None:
+        """Stop to watch it."""
+        with self._lock:
+            self._running.pop(attempt, None)
+
+    def stop_all(self, reason: str) -> None:
+        """Stop every tool of this process: it is ending."""
+        with self._lock:
+            tokens = list(self._running.values())
+        for token in tokens:
+            token.cancel(reason)
+
+    def _beat(self) -> None:
+        settings = self._engine.settings
+        renewed = time.monotonic()
+        idle = False
+        while True:
+            self._wake.wait(settings.cancel_poll)
+            with self._lock:
+                running = dict(self._running)
+                if not running and time.monotonic() - renewed > settings.lease:
+                    self._thread = None
+                    return
+            if running and idle:
+                renewed = time.monotonic()  # these were claimed just now
+            idle = not running
+            if idle:
+                continue
+            try:
+                self._ask(running)
+                if time.monotonic() - renewed >= settings.heartbeat:
+                    self._renew(running)
+                    renewed = time.monotonic()
+            except Exception as error:  # whatever it is, this thread has to live: it is the tools' only guard
+                log.warning("the lease can't be renewed: %s", error)
+                if time.monotonic() - renewed > settings.lease * GIVE_UP:
+                    self.stop_all("the journal could not be reached for too long")
+
+    def _ask(self, running: dict[str, CancelToken]) -> None:
+        with self._engine.database.read() as connection:
+            reasons = attempts.unwanted(connection, running, self._engine.owner)
+        for attempt, reason in reasons.items():
+            with self._lock:
+                still = attempt in self._running
+            if still:
+                running[attempt].cancel(reason)
+
+    def _renew(self, running: dict[str, CancelToken]) -> None:
+        # by id: what this process claimed and then failed to watch must run out
+        with self._engine.database.begin() as connection:
+            attempts.renew(connection, running, self._engine.owner, self._engine.settings.lease)

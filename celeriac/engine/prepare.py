@@ -1,0 +1,93 @@
+"""Prepare a node whose turn it is: evaluate its expressions and say what becomes of it.
+
+Nothing is written here and no lock is held: an expression may take long.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from celeriac.errors import CeleriacError, StepFailed
+from celeriac.graph.model import Kind, Process, Step
+from celeriac.graph.scatter import Expansion, expand
+from celeriac.job.ask import ask
+from celeriac.job.options import RunOptions
+from celeriac.job.values import process_inputs, step_inputs
+from celeriac.journal.tables import Record
+from celeriac.resources import place
+
+if TYPE_CHECKING:
+    from celeriac.document.load import Document
+    from celeriac.engine.engine import Engine
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A node and what is to become of it: exactly one of the fields below ``node`` is set."""
+
+    node: Record
+    job: tuple[dict[str, Any], str, dict[str, Any]] | None = None  # inputs, queue, asked
+    workflow: dict[str, Any] | None = None  # its inputs
+    scatter: Expansion | None = None
+    skipped: bool = False
+    error: CeleriacError | None = None
+
+
+def prepare(engine: Engine, run: str, document: Document, options: RunOptions, node: Record) -> Prepared:
+    """Evaluate one node. Failures are part of the answer."""
+    try:
+        return _prepare(engine, run, document, options, node)
+    except CeleriacError as error:
+        error.where = error.where or (f"step '{node.path}'" if node.path else document.graph.name)
+        return Prepared(node, error=error)
+    except Exception as error:  # a bug, or cwltool's: the run must end and name it
+        failure = StepFailed(f"'{node.path}' can't be prepared: {type(error).__name__}: {error}")
+        failure.__cause__ = error
+        return Prepared(node, error=failure)
+
+
+def _prepare(engine: Engine, run: str, document: Document, options: RunOptions, node: Record) -> Prepared:
+    process = document.graph.at(node.step)
+    if node.path == "":
+        if node.kind == "workflow":
+            return Prepared(node, workflow=node.inputs)
+        return _job(engine, document, options, node, process, node.inputs, node.inputs)
+    scope, _, name = node.step.rpartition("/")
+    workflow = document.graph.at(scope)
+    assert workflow.steps is not None
+    step: Step = workflow.steps[name]
+    if node.kind == "scatter":
+        return Prepared(node, scatter=expand(step.scatter, step.method, node.inputs, node.path))
+    arrived = node.inputs
+    if node.idx is not None:
+        arrived = {**engine.inputs(run, node.parent), **node.inputs}
+    inputs = step_inputs(step, workflow, arrived, options.eval_timeout)
+    if inputs is None:
+        return Prepared(node, skipped=True)
+    if process.kind is Kind.WORKFLOW:
+        tool = document.tool(node.step)
+        return Prepared(node, workflow=process_inputs(tool, inputs, options.eval_timeout, node.path))
+    kept = inputs if node.idx is None else _own(inputs, engine.inputs(run, node.parent))
+    return _job(engine, document, options, node, process, inputs, kept)
+
+
+def _own(inputs: dict[str, Any], common: dict[str, Any]) -> dict[str, Any]:
+    """Return what an item does not share with its scatter."""
+    return {name: value for name, value in inputs.items() if name not in common or common[name] is not value}
+
+
+def _job(
+    engine: Engine,
+    document: Document,
+    options: RunOptions,
+    node: Record,
+    process: Process,
+    inputs: dict[str, Any],
+    kept: dict[str, Any],
+) -> Prepared:
+    title = node.path or process.name
+    wanted = ask(process, lambda: document.tool(node.step), inputs, options, title)
+    queue = place(wanted, engine.queues, step=title)
+    asked = {"cpus": wanted.cpus, "ram": wanted.ram, "gpus": wanted.gpus}
+    return Prepared(node, job=(kept, queue.name, asked))

@@ -1,0 +1,101 @@
+"""Submit a run: what is wrong with it is said here, before anything is written or started."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from celeriac.document import inputs as jobs
+from celeriac.document.load import Document
+from celeriac.errors import UnsupportedError
+from celeriac.graph.model import Kind
+from celeriac.job.ask import static
+from celeriac.job.options import RunOptions
+from celeriac.journal import outbox, runs
+from celeriac.resources import place
+
+if TYPE_CHECKING:
+    from celeriac.engine.engine import Engine
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A run that is ready to be written."""
+
+    document: Document
+    inputs: dict[str, Any]
+    options: RunOptions
+    name: str
+
+
+def check(
+    engine: Engine,
+    document: str,
+    job: jobs.Job | None,
+    options: RunOptions,
+    values: Mapping[str, Any] | None = None,
+    targets: Sequence[str] = (),
+) -> Submission:
+    """Load and validate the document and its inputs; raises a :class:`~celeriac.errors.UserError`.
+
+    Give a ``job`` that was read, or plain ``values``.
+    """
+    if job is None:
+        job = jobs.from_mapping(values or {}, document_uri(document), options.basedir or None)
+    loaded = engine.documents.load(document, job.overrides, targets)
+    _check_graph(engine, loaded)
+    inputs = jobs.initialise(loaded, job, options.eval_timeout)
+    name = os.path.basename(document.partition("#")[0]) or "workflow"
+    return Submission(loaded, inputs, replace(options, basedir=job.basedir), name)
+
+
+def document_uri(reference: str) -> str:
+    """Return the URI that overrides of a job file are about."""
+    path, hash_, fragment = reference.partition("#")
+    if "://" in reference:
+        return reference
+    return "file://" + os.path.abspath(path) + hash_ + fragment
+
+
+def _check_graph(engine: Engine, document: Document) -> None:
+    for path, process in document.graph.walk():
+        title = path or process.name
+        if process.kind is Kind.OPERATION:
+            raise UnsupportedError(
+                f"'{title}' is an Operation, which says what goes in and out but not how: it can't be run",
+                hint="give the step a CommandLineTool, an ExpressionTool or a Workflow",
+            )
+        wanted = static(process) if process.kind in (Kind.TOOL, Kind.EXPRESSION) else None
+        if wanted is not None:
+            place(wanted, engine.queues, step=title)
+
+
+def submit(
+    engine: Engine, submission: Submission, *, reply: dict[str, Any] | None = None, run: str | None = None
+) -> tuple[str, list[tuple[int, Any]]]:
+    """Write a run into the journal; once this returned, it is durable.
+
+    Returns its id, and the message that starts it: give it to :meth:`Engine.send`, or call ``advance``.
+    A ``run`` that is there already was submitted before: it stays as it is, and there is no message.
+    """
+    name = run or secrets.token_hex(6)
+    snapshot = submission.document.snapshot
+    with engine.database.begin() as connection:
+        runs.put_document(connection, snapshot.hash, snapshot.body)
+        new = runs.add(
+            connection,
+            id=name,
+            name=submission.name,
+            document=snapshot.hash,
+            inputs=submission.inputs,
+            options=submission.options.to_json(),
+            reply=reply,
+        )
+        messages: list[Any] = [("advance", {})] if new else []
+        numbers = outbox.add(connection, name, messages)
+    if not new and run is None:
+        return submit(engine, submission, reply=reply)
+    return name, list(zip(numbers, messages, strict=True))

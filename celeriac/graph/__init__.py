@@ -1,0 +1,1 @@
+"""Document -> nodes, ports and links; scatter, when, linkMerge and pickValue. Pure."""

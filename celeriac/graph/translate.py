@@ -1,0 +1,137 @@
+"""Translate a loaded document (cwltool's Process objects, by attribute only) into the graph's values."""
+
+from __future__ import annotations
+
+import urllib.parse
+from typing import Any
+
+from celeriac.errors import DocumentError
+from celeriac.graph.model import MISSING, Kind, Port, Process, Step
+
+_KINDS = {
+    "CommandLineTool": Kind.TOOL,
+    "ExpressionTool": Kind.EXPRESSION,
+    "Operation": Kind.OPERATION,
+    "Workflow": Kind.WORKFLOW,
+}
+
+
+def short(identifier: str) -> str:
+    """Return the last part of a CWL identifier: ``file:///x.cwl#main/align/out`` -> ``out``."""
+    parsed = urllib.parse.urlparse(identifier)
+    return (parsed.fragment or parsed.path).split("/")[-1]
+
+
+def translate(process: Any) -> Process:
+    """Return the graph's value of a cwltool ``Process``, with all that it contains."""
+    tool = process.tool
+    kind = _KINDS.get(tool["class"])
+    if kind is None:
+        raise DocumentError(f"{tool.get('id', 'the document')} is of class {tool['class']}, which can't be run")
+    for field in ("inputs", "outputs", "steps"):
+        _check_unique(tool.get(field, ()), field)
+    steps: dict[str, Step] | None = None
+    outputs: tuple[Port, ...] = ()
+    if kind is Kind.WORKFLOW:
+        sources = _source_names(process)
+        steps = _steps(process, sources)
+        outputs = tuple(_out_port(port, sources) for port in tool["outputs"])
+    return Process(
+        kind=kind,
+        name=short(tool["id"]),
+        javascript=tuple(r for r in process.requirements if r["class"] == "InlineJavascriptRequirement"),
+        resources=process.get_requirement("ResourceRequirement")[0],
+        multiple_input=_requires(process, "MultipleInputFeatureRequirement"),
+        step_expressions=_requires(process, "StepInputExpressionRequirement"),
+        steps=steps,
+        outputs=outputs,
+        output_names=tuple(short(port["id"]) for port in tool["outputs"]),
+        cuda=_requires(process, "http://commonwl.org/cwltool#CUDARequirement"),
+        cwl_version=process.metadata.get("http://commonwl.org/cwltool#original_cwlVersion", "v1.2"),
+    )
+
+
+def _check_unique(entries: Any, field: str) -> None:
+    """cwltool takes the last of two entries with one name, and says nothing."""
+    names = [short(entry["id"]) for entry in entries]
+    for name in names:
+        if names.count(name) > 1:
+            raise DocumentError(f"two {field} are called '{name}'", hint="give each a name of its own")
+
+
+def _requires(process: Any, name: str) -> bool:
+    return process.get_requirement(name)[0] is not None
+
+
+def _source_names(process: Any) -> dict[str, str]:
+    """Map every identifier that a link may start at to its short name."""
+    names = {port["id"]: short(port["id"]) for port in process.tool["inputs"]}
+    for step in process.steps:
+        for port in step.tool["outputs"]:
+            names[port["id"]] = f"{short(step.id)}/{short(port['id'])}"
+    return names
+
+
+def _steps(process: Any, sources: dict[str, str]) -> dict[str, Step]:
+    # cwltool shuffles its steps: take the document's order
+    order = {entry["id"]: number for number, entry in enumerate(process.tool["steps"])}
+    ordered = sorted(process.steps, key=lambda step: order.get(step.id, 0))
+    return {short(step.id): _step(step, sources) for step in ordered}
+
+
+def _step(step: Any, sources: dict[str, str]) -> Step:
+    tool = step.tool
+    inputs = tuple(_in_port(port, sources) for port in tool["inputs"])
+    requires = {source.partition("/")[0] for port in inputs for source in port.sources or () if "/" in source}
+    return Step(
+        name=short(step.id),
+        inputs=inputs,
+        outputs=tuple(short(port["id"]) for port in tool["outputs"]),
+        process=translate(step.embedded_tool),
+        scatter=tuple(short(name) for name in _list(tool.get("scatter"))),
+        method=tool.get("scatterMethod"),
+        when=tool.get("when"),
+        requires=frozenset(requires),
+    )
+
+
+def _in_port(port: Any, sources: dict[str, str]) -> Port:
+    return Port(
+        name=short(port["id"]),
+        sources=_sources(port, "source", sources),
+        link_merge=port.get("linkMerge"),
+        pick_value=port.get("pickValue"),
+        default=port["default"] if "default" in port else MISSING,
+        value_from=port.get("valueFrom"),
+        load_contents=bool(port.get("loadContents")),
+        connected=not port.get("not_connected"),
+    )
+
+
+def _out_port(port: Any, sources: dict[str, str]) -> Port:
+    return Port(
+        name=short(port["id"]),
+        sources=_sources(port, "outputSource", sources),
+        link_merge=port.get("linkMerge"),
+        pick_value=port.get("pickValue"),
+        default=port["default"] if "default" in port else MISSING,
+    )
+
+
+def _sources(port: Any, field: str, sources: dict[str, str]) -> tuple[str, ...] | None:
+    if field not in port:
+        return None
+    found = []
+    for source in _list(port[field]):
+        if source not in sources:
+            raise DocumentError(
+                f"the link to '{short(port['id'])}' starts at '{short(source)}', which no input or step has"
+            )
+        found.append(sources[source])
+    return tuple(found)
+
+
+def _list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, (list, tuple)) else [value]

@@ -1,0 +1,136 @@
+"""A job as cwltool built it -> the command that a runner takes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from cwltool.docker_id import docker_vm_id
+from cwltool.job import JobBase
+
+from celeriac.container.base import Command, ContainerSpec, Image
+from celeriac.errors import CommandNotFound, UnsupportedError
+from celeriac.job.options import RunOptions
+from celeriac.job.place import Place
+from celeriac.job.request import JobRequest
+from celeriac.job.stage import CONTAINER_TMP, Mounts
+
+
+def docker_required(job: JobBase) -> bool:
+    """Whether the tool insists on its container."""
+    return bool(_requirement(job, "DockerRequirement")[1])
+
+
+def _requirement(job: JobBase, name: str) -> tuple[Any, bool | None]:
+    """Return a requirement and whether it is one: False for a hint."""
+    return job.builder.get_requirement(name)
+
+
+def image_of(job: JobBase, options: RunOptions) -> Image | None:
+    """Return the image to run in; None: as a process. Raises :class:`~celeriac.errors.UnsupportedError`."""
+    requirement, required = _requirement(job, "DockerRequirement")
+    if not options.use_container:
+        if required:
+            raise UnsupportedError(
+                "the tool has a DockerRequirement under `requirements`, but containers are turned off",
+                hint="run it without --no-container",
+            )
+        return None
+    if requirement is None:
+        return Image(options.default_container, pull=options.default_container) if options.default_container else None
+    name = requirement.get("dockerImageId") or requirement.get("dockerPull")
+    if not name:
+        raise UnsupportedError("DockerRequirement names no image: dockerPull or dockerImageId was expected")
+    return Image(
+        name=str(name),
+        pull=requirement.get("dockerPull"),
+        load=requirement.get("dockerLoad"),
+        file=requirement.get("dockerFile"),
+        import_url=requirement.get("dockerImport"),
+    )
+
+
+def _streams(job: JobBase, place: Place) -> tuple[Path | None, Path, Path]:
+    stdin = None
+    if job.stdin is not None:
+        found = job.pathmapper.reversemap(job.stdin)
+        stdin = Path(found[1]) if found else Path(job.stdin)
+    stdout = place.out / job.stdout if job.stdout else place.stdout
+    stderr = place.out / job.stderr if job.stderr else place.stderr
+    for path in (stdout, stderr):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return stdin, stdout, stderr
+
+
+def process_command(job: JobBase, request: JobRequest) -> Command:
+    """Return the command of a plain process. Raises :class:`~celeriac.errors.CommandNotFound`."""
+    stdin, stdout, stderr = _streams(job, request.place)
+    argv = tuple(str(word) for word in job.command_line)
+    env = {key: str(value) for key, value in job.environment.items()}
+    if shutil.which(argv[0], path=env.get("PATH")) is None and not (request.place.out / argv[0]).exists():
+        raise CommandNotFound(
+            f"'{argv[0]}', the program of '{request.title}', was not found on this host",
+            hint="install it, or give the tool a DockerRequirement",
+            command=list(argv),
+        )
+    return Command(
+        name=request.name,
+        argv=argv,
+        env=env,
+        workdir=str(request.place.out),
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        time_limit=job.timelimit or None,
+    )
+
+
+def container_command(job: JobBase, request: JobRequest, image: Image, mounts: Mounts) -> Command:
+    """Return the command that runs in a container."""
+    stdin, stdout, stderr = _streams(job, request.place)
+    options = request.options
+    shm, _ = _requirement(job, "http://commonwl.org/cwltool#ShmSize")
+    memory, cpus = request.memory, request.cpus
+    if options.strict_memory_limit:
+        memory = int(job.builder.resources["ram"]) * 2**20
+    if options.strict_cpu_limit:
+        cpus = float(job.builder.resources["cores"])
+    env = {key: str(value) for key, value in job.environment.items()}
+    env.update({"HOME": job.builder.outdir, "TMPDIR": CONTAINER_TMP})
+    return Command(
+        name=f"celeriac-{request.name}",
+        argv=tuple(str(word) for word in job.command_line),
+        env={key: value for key, value in env.items() if key != "PATH" or "PATH" in _declared_env(job)},
+        workdir=job.builder.outdir,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        time_limit=job.timelimit or None,
+        exact_output=bool(job.stdout or job.stderr),
+        memory=memory,
+        cpus=cpus,
+        container=ContainerSpec(
+            image=image,
+            mounts=mounts.all(),
+            user=_user() if options.match_user else None,
+            network=options.custom_network if job.networkaccess else "none",
+            read_only=options.read_only,
+            shm_size=str(shm["shmSize"]) if shm else None,
+            gpus=int(job.builder.resources.get("cudaDeviceCount", 0)),
+            allow_pull=options.pull,
+            force_pull=options.force_pull,
+            labels=request.labels,
+        ),
+    )
+
+
+def _declared_env(job: JobBase) -> set[str]:
+    requirement, _ = _requirement(job, "EnvVarRequirement")
+    return {entry["envName"] for entry in requirement["envDef"]} if requirement else set()
+
+
+def _user() -> str:
+    uid, gid = docker_vm_id()
+    return f"{uid if uid is not None else os.geteuid()}:{gid if gid is not None else os.getegid()}"

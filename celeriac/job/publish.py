@@ -1,0 +1,159 @@
+"""Put a run's outputs where the user wants them: all of them, or none."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cwltool.pathmapper import PathMapper
+from cwltool.process import compute_checksums, stage_files
+from cwltool.stdfsaccess import StdFsAccess
+from cwltool.utils import adjustDirObjs, normalizeFilesDirs, visit_files, visit_files_directories
+from schema_salad.ref_resolver import file_uri, uri_file_path
+
+from celeriac.errors import StepFailed
+from celeriac.job.stage import check_targets
+from celeriac.job.trees import copy_file, copy_tree, entries
+
+
+def publish(outputs: dict[str, Any], outdir: Path, scratch: Path, name: str, *, checksums: bool) -> dict[str, Any]:
+    """Return the outputs with their new locations, after everything was put under ``outdir``.
+
+    The outputs are changed in place: those of a large scatter are not held twice. Files of the run's own
+    directory (``scratch``) are linked where that is possible, so that nothing is read twice; others are
+    copied. All is prepared beside its place and then renamed into it.
+    """
+    result = outputs
+    adjustDirObjs(result, _list)
+    found = list(_objects(result))
+    if not found:
+        return result
+    waiting = outdir / f".celeriac-{name}"
+    try:
+        outdir.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(waiting, ignore_errors=True)
+        waiting.mkdir()
+        visit_files_directories(found, _real_location)
+        mapper = PathMapper(found, "", str(waiting), separateDirs=False)
+        check_targets(mapper, str(waiting))
+        stage_files(mapper, stage_func=_placer(scratch), symlink=False, fix_conflicts=True)
+        _relocate(result, mapper, waiting, outdir)
+        _refuse(waiting, outdir)
+        for entry in sorted(os.listdir(waiting)):
+            _move(waiting / entry, outdir / entry)
+    except OSError as error:
+        raise StepFailed(
+            f"the outputs can't be written to {outdir}: {error.strerror or error}",
+            hint="is there room, and may you write there?",
+        ) from error
+    finally:
+        shutil.rmtree(waiting, ignore_errors=True)
+    if checksums:
+        visit_files(result, lambda file: compute_checksums(StdFsAccess(""), file))
+    return result
+
+
+def _list(directory: Any, above: frozenset[str] = frozenset()) -> None:
+    """Give a directory its listing, as :func:`~celeriac.job.trees.entries` has it."""
+    if "listing" in directory or not directory["location"].startswith(("file:", "/")):
+        return
+    location = directory["location"]
+    path = os.path.realpath(uri_file_path(location) if location.startswith("file:") else location)
+    above |= {path}
+    directory["listing"] = []
+    for name, kind, _ in entries(path, above):
+        entry = {"class": kind, "location": file_uri(os.path.join(path, name)), "basename": name}
+        directory["listing"].append(entry)
+        if kind == "Directory":
+            _list(entry, above)
+
+
+def _objects(value: Any) -> Any:
+    if isinstance(value, dict):
+        if value.get("class") in ("File", "Directory"):
+            yield value
+        else:
+            for part in value.values():
+                yield from _objects(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _objects(part)
+
+
+def _real_location(item: Any) -> None:
+    location = item["location"]
+    if location.startswith("file:"):
+        item["location"] = file_uri(os.path.realpath(uri_file_path(location)))
+    elif location.startswith("/"):
+        item["location"] = os.path.realpath(location)
+
+
+def _placer(scratch: Path) -> Callable[[str, str], None]:
+    own = os.path.realpath(scratch) + os.sep
+
+    def place(source: str, target: str) -> None:
+        source = os.path.realpath(source)
+        if os.path.isdir(source):
+            copy_tree(source, target, own)
+        else:
+            copy_file(source, target, own)
+
+    return place
+
+
+def _relocate(result: Any, mapper: PathMapper, waiting: Path, outdir: Path) -> None:
+    prefix = str(waiting) + os.sep
+
+    def adjust(item: Any) -> None:
+        target = mapper.mapper(item["location"]).target
+        if target.startswith(prefix):
+            target = str(outdir / target[len(prefix) :])
+        item["location"] = file_uri(target)
+        item["basename"] = os.path.basename(target)
+        if item["class"] == "File":
+            item.pop("contents", None)
+
+    visit_files_directories(result, adjust)
+
+
+def _move(source: Path, target: Path) -> None:
+    if source.is_dir() and not source.is_symlink():
+        if target.is_dir() and not target.is_symlink():
+            for entry in sorted(os.listdir(source)):
+                _move(source / entry, target / entry)
+            return
+        if target.exists() or target.is_symlink():
+            target.unlink()
+    os.replace(source, target)
+
+
+def _refuse(source: Path, target: Path) -> None:
+    """Raise :class:`~celeriac.errors.StepFailed` where a file would take the place of a directory."""
+    for entry in sorted(os.listdir(source)):
+        new, old = source / entry, target / entry
+        if not old.is_dir() or old.is_symlink():
+            continue
+        if new.is_dir():
+            _refuse(new, old)
+        else:
+            raise StepFailed(
+                f"the output {old} is a file, but there is a directory of that name",
+                hint="move it away, or take another output directory",
+            )
+
+
+def printable(outputs: dict[str, Any]) -> dict[str, Any]:
+    """Make the outputs what a CWL runner prints: with paths, without what is derived. In place."""
+    normalizeFilesDirs(outputs)
+
+    def adjust(item: Any) -> None:
+        for key in ("path", "nameext", "nameroot", "dirname", "http://commonwl.org/cwltool#generation"):
+            item.pop(key, None)
+        if item["location"].startswith("file://"):
+            item["path"] = uri_file_path(item["location"])
+
+    visit_files_directories(outputs, adjust)
+    return outputs

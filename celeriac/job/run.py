@@ -1,0 +1,207 @@
+"""Run one job: build, stage, run, collect. What comes out is a report; nothing here decides a state."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cwltool.command_line_tool import CommandLineTool, ExpressionTool
+from cwltool.job import JobBase, relink_initialworkdir
+from cwltool.utils import bytes2str_in_dicts, normalizeFilesDirs
+
+from celeriac.container.base import CancelToken, Command, ExitReport, Runner
+from celeriac.document.binding import bind
+from celeriac.errors import (
+    Cancelled,
+    CeleriacError,
+    EngineUnreachable,
+    KilledFromOutside,
+    NameTaken,
+    StepFailed,
+    UnsupportedError,
+)
+from celeriac.job import build as building
+from celeriac.job import reuse
+from celeriac.job.command import container_command, docker_required, image_of, process_command
+from celeriac.job.request import JobRequest
+from celeriac.job.stage import Mounts, check_inputs, link
+from celeriac.job.values import named
+from celeriac.states import Outcome
+
+log = logging.getLogger(__name__)
+
+#: How much of a failed tool's standard error goes into the message.
+TAIL = 2000
+
+
+@dataclass(frozen=True)
+class JobReport:
+    """What became of it."""
+
+    outcome: Outcome
+    outputs: dict[str, Any] | None = None
+    error: CeleriacError | None = None
+    exit_code: int | None = None
+    peak_memory: int | None = None  # MiB
+    cpu_seconds: float | None = None
+
+
+class JobRunner:
+    """Runs jobs with a runner for containers and one for plain processes, each made when first needed."""
+
+    def __init__(self, containers: Callable[[], Runner], processes: Callable[[], Runner]) -> None:
+        self._make = {"containers": containers, "processes": processes}
+        self._made: dict[str, Runner] = {}
+        self._lock = threading.Lock()
+
+    def _runner(self, kind: str) -> Runner:
+        with self._lock:
+            if kind not in self._made:
+                self._made[kind] = self._make[kind]()
+            return self._made[kind]
+
+    def close(self) -> None:
+        """Let go of the runners' connections."""
+        for runner in self._made.values():
+            runner.close()
+
+    def run(self, request: JobRequest, cancel: CancelToken) -> JobReport:
+        """Run to the end. Every failure is in the report; only bugs are raised."""
+        try:
+            if isinstance(request.tool, ExpressionTool):
+                return _expression(request)
+            if isinstance(request.tool, CommandLineTool):
+                return self._reused(request.tool, request, cancel)
+            raise UnsupportedError(f"'{request.title}' is a {request.tool.tool['class']}, which can't be run")
+        except Cancelled as error:
+            return JobReport(Outcome.CANCELED, error=error)
+        except (EngineUnreachable, KilledFromOutside, NameTaken) as error:
+            return JobReport(Outcome.INFRASTRUCTURE, error=error)
+        except CeleriacError as error:
+            return JobReport(Outcome.PERMANENT, error=error)
+
+    def _reused(self, tool: CommandLineTool, request: JobRequest, cancel: CancelToken) -> JobReport:
+        """Take the result from the cache directory, or put it there."""
+        if not reuse.allowed(tool, request.options):
+            return self._command(tool, request, cancel)
+        cache = reuse.Cache(Path(str(request.options.cachedir)))
+        key = reuse.key(tool, request.inputs, request.options)
+        outputs = cache.find(key)
+        if outputs is not None:
+            log.info("'%s' was done before: its outputs come from %s", request.title, request.options.cachedir)
+            return JobReport(Outcome.SUCCESS, outputs)
+        report = self._command(tool, request, cancel)
+        if report.outcome is Outcome.SUCCESS and report.outputs is not None:
+            cache.keep(key, report.outputs, request.place.out)
+        return report
+
+    def _command(self, tool: CommandLineTool, request: JobRequest, cancel: CancelToken) -> JobReport:
+        place, options = request.place, request.options
+        for directory in (place.root, place.out, place.tmp):
+            directory.mkdir(parents=True, exist_ok=True)
+        made = building.context(options, place, request.name)
+        try:
+            job = building.build(tool, request.inputs, made)
+            check_inputs(job.pathmapper)
+            literals = building.literals(job, job.builder.outdir, made)
+            image = image_of(job, options)
+            mounts = None
+            if image is None:
+                link(job, literals)
+                command, runner = process_command(job, request), self._runner("processes")
+            else:
+                mounts = Mounts(job, place, any_path=docker_required(job))
+                mounts.stage(job.pathmapper)
+                if literals is not None:
+                    mounts.stage(literals, literals=True)
+                command, runner = container_command(job, request, image, mounts), self._runner("containers")
+        except Exception as error:
+            raise named(error, f"'{request.title}' can't be run") from error
+        try:
+            ended = runner.run(command, cancel)
+        except CeleriacError as error:
+            error.fields.setdefault("command", list(command.argv))
+            error.where = error.where or f"'{request.title}'"  # a runner knows the attempt's name only
+            raise
+        if cancel.cancelled:
+            raise Cancelled(f"'{request.title}' was stopped: {cancel.reason}")
+        if mounts is not None:
+            mounts.tame_links()
+        if literals is not None:
+            relink_initialworkdir(literals, job.outdir, job.builder.outdir, inplace_update=job.inplace_update)
+        return _collect(job, request, command, ended)
+
+
+def _collect(job: JobBase, request: JobRequest, command: Command, ended: ExitReport) -> JobReport:
+    outcome = _judge(job, ended.exit_code)
+    peak = None if ended.peak_memory is None else ended.peak_memory // 2**20
+    outputs: Any = None
+    error: CeleriacError | None = None
+    if outcome is Outcome.SUCCESS:
+        try:
+            # cwltool's own annotation leaves out the exit code that its partial takes
+            outputs = bytes2str_in_dicts(job.collect_outputs(job.outdir, ended.exit_code))
+            normalizeFilesDirs(outputs)
+        except Exception as failure:
+            outcome, error = Outcome.PERMANENT, _named_output(failure, request.title)
+    else:
+        error = StepFailed(
+            f"'{request.title}' ended with exit code {ended.exit_code}",
+            hint=_tail(command.stderr),
+            exit_code=ended.exit_code,
+            command=list(command.argv),
+        )
+    return JobReport(outcome, outputs, error, ended.exit_code, peak, ended.cpu_seconds)
+
+
+def _named_output(failure: Exception, title: str) -> CeleriacError:
+    if isinstance(failure, json.JSONDecodeError):
+        return StepFailed(f"cwl.output.json, the outputs of '{title}', is not valid JSON: {failure}")
+    error = named(failure, f"the outputs of '{title}' can't be collected")
+    is_input = type(error).__name__ == "InputError"
+    return StepFailed(error.message, hint=error.hint, where=error.where) if is_input else error
+
+
+def _judge(job: JobBase, code: int) -> Outcome:
+    """CWL v1.2, CommandLineTool: successCodes, temporaryFailCodes, permanentFailCodes."""
+    if code in job.successCodes:
+        return Outcome.SUCCESS
+    if code in job.temporaryFailCodes:
+        return Outcome.TEMPORARY
+    if code in job.permanentFailCodes or code != 0:
+        return Outcome.PERMANENT
+    return Outcome.SUCCESS
+
+
+def _tail(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - TAIL))
+            text = file.read().decode("utf-8", "replace").strip()
+    except OSError:
+        return ""
+    return f"the end of its standard error:\n{text}" if text else "it said nothing on standard error"
+
+
+def _expression(request: JobRequest) -> JobReport:
+    made = building.context(request.options, request.place, request.name)
+    try:
+        builder = bind(request.tool, request.inputs, made)
+        normalizeFilesDirs(builder.job)
+        outputs: Any = builder.do_eval(request.tool.tool["expression"])
+        normalizeFilesDirs(outputs)
+    except Exception as error:
+        raise named(error, f"'{request.title}' can't be evaluated") from error
+    if not isinstance(outputs, dict):
+        raise StepFailed(
+            f"the expression of '{request.title}' gave {type(outputs).__name__}: an object with one field "
+            "an output was expected"
+        )
+    return JobReport(Outcome.SUCCESS, outputs)

@@ -1,0 +1,43 @@
+"""Directory trees that tools made: copied with links followed, and never without end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+
+
+def entries(path: str, above: frozenset[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield the name, class and real path of all in a directory that can be copied and has an end.
+
+    Links are followed. Left out are those that lead nowhere or to a directory ``above``, and what is
+    neither file nor directory: to read a pipe waits for ever.
+    """
+    for name in sorted(os.listdir(path)):
+        real = os.path.realpath(os.path.join(path, name))
+        if os.path.isdir(real) and real not in above:
+            yield name, "Directory", real
+        elif os.path.isfile(real):
+            yield name, "File", real
+
+
+def copy_file(source: str, target: str, own: str) -> None:
+    """Copy a file, or link it where it lies under ``own`` (with a slash at its end): nobody changes it there."""
+    if source.startswith(own):
+        try:
+            os.link(source, target)
+            return
+        except OSError:
+            pass  # another file system, or one without links
+    shutil.copy2(source, target)
+
+
+def copy_tree(source: str, target: str, own: str, above: frozenset[str] = frozenset()) -> None:
+    """Copy what :func:`entries` yields of a directory, a real path, as :func:`copy_file` does."""
+    os.makedirs(target, exist_ok=True)
+    above |= {source}
+    for name, kind, real in entries(source, above):
+        if kind == "Directory":
+            copy_tree(real, os.path.join(target, name), own, above)
+        else:
+            copy_file(real, os.path.join(target, name), own)

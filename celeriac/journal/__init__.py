@@ -1,0 +1,1 @@
+"""The journal: the truth about runs, nodes and attempts, in SQLite or PostgreSQL."""

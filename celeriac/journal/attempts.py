@@ -1,0 +1,246 @@
+"""Attempts in the journal: claim, lease, report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from celeriac.journal.database import now
+from celeriac.journal.tables import Record, Value, attempts, nodes, runs
+from celeriac.states import AttemptState
+
+_OPEN = (AttemptState.QUEUED, AttemptState.RUNNING, AttemptState.REPORTED)
+
+
+def add(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Insert attempts in state QUEUED."""
+    if not rows:
+        return
+    created = connection.execute(select(now())).scalar_one()
+    connection.execute(insert(attempts), [{**row, "state": AttemptState.QUEUED, "created": created} for row in rows])
+
+
+_CLAIM = (
+    update(attempts)
+    .where(attempts.c.id == bindparam("attempt"), attempts.c.state == AttemptState.QUEUED)
+    .values(
+        state=AttemptState.RUNNING,
+        owner=bindparam("new_owner"),
+        host=bindparam("new_host"),
+        lease=now() + bindparam("seconds"),
+        started=now(),
+    )
+    .returning(
+        attempts.c.id,
+        attempts.c.run_id,
+        attempts.c.path,
+        attempts.c.number,
+        attempts.c.queue,
+        attempts.c.asked,
+        attempts.c.batch,
+    )
+)
+
+
+def claim(connection: Connection, attempt: str, owner: str, host: str, lease: float) -> Record | None:
+    """Take an attempt; None when it isn't there to be taken: drop the message."""
+    values = {"attempt": attempt, "new_owner": owner, "new_host": host, "seconds": lease}
+    return connection.execute(_CLAIM, values).first()
+
+
+_WORK = (
+    select(
+        nodes.c.inputs,
+        nodes.c.step,
+        nodes.c.idx,
+        nodes.c.parent,
+        runs.c.document,
+        runs.c.options,
+        runs.c.name,
+        runs.c.state.label("run_state"),
+    )
+    .select_from(nodes.join(runs, runs.c.id == nodes.c.run_id))
+    .where(nodes.c.run_id == bindparam("run"), nodes.c.path == bindparam("node"))
+)
+
+
+def work(connection: Connection, run: str, path: str) -> Record:
+    """Return what a worker needs to know of the node and the run."""
+    return connection.execute(_WORK, {"run": run, "node": path}).one()
+
+
+def renew(connection: Connection, ids: Iterable[str], owner: str, lease: float) -> None:
+    """Renew the leases of those of ``ids`` that ``owner`` runs."""
+    statement = update(attempts).where(
+        attempts.c.id.in_(list(ids)), attempts.c.owner == owner, attempts.c.state == AttemptState.RUNNING
+    )
+    connection.execute(statement.values(lease=now() + lease))
+
+
+def unwanted(connection: Connection, ids: Iterable[str], owner: str) -> dict[str, str]:
+    """Return which of ``ids`` should stop, with the reason: cancelled, or no longer this owner's."""
+    wanted = list(ids)
+    statement = (
+        select(attempts.c.id, attempts.c.state, attempts.c.owner, runs.c.state)
+        .select_from(attempts.join(runs, runs.c.id == attempts.c.run_id))
+        .where(attempts.c.id.in_(wanted))
+    )
+    found = {row[0]: row for row in connection.execute(statement)}
+    reasons = {}
+    for attempt in wanted:
+        row = found.get(attempt)
+        if row is None or row[1] == AttemptState.CANCELED:
+            reasons[attempt] = "it was cancelled"
+        elif row[1] != AttemptState.RUNNING or row[2] != owner:
+            reasons[attempt] = "its lease ran out and another attempt took over"
+        elif row[3] != "RUNNING":
+            reasons[attempt] = f"the run is {row[3]}"
+    return reasons
+
+
+_REPORT = (
+    update(attempts)
+    .where(
+        attempts.c.id == bindparam("attempt"),
+        attempts.c.owner == bindparam("by"),
+        attempts.c.state == AttemptState.RUNNING,
+    )
+    .values(
+        state=AttemptState.REPORTED,
+        outcome=bindparam("new_outcome"),
+        exit_code=bindparam("new_exit"),
+        outputs=bindparam("new_outputs", type_=Value),
+        error=bindparam("new_error", type_=Value),
+        directory=bindparam("new_directory"),
+        peak_memory=bindparam("new_peak"),
+        cpu_seconds=bindparam("new_cpu"),
+        ended=now(),
+    )
+)
+
+
+def report(
+    connection: Connection,
+    attempt: str,
+    owner: str,
+    *,
+    outcome: str,
+    exit_code: int | None,
+    outputs: Any,
+    error: Any,
+    directory: str,
+    peak_memory: int | None,
+    cpu_seconds: float | None,
+) -> bool:
+    """Write a worker's report; False when the attempt is no longer ``owner``'s: publish nothing."""
+    values = {
+        "attempt": attempt, "by": owner, "new_outcome": outcome, "new_exit": exit_code, "new_outputs": outputs,
+        "new_error": error, "new_directory": directory, "new_peak": peak_memory, "new_cpu": cpu_seconds,
+    }  # fmt: skip
+    return connection.execute(_REPORT, values).rowcount == 1
+
+
+_REPORTED = (
+    select(
+        attempts.c.id, attempts.c.path, attempts.c.number, attempts.c.outcome, attempts.c.error, attempts.c.exit_code,
+        attempts.c.queue, attempts.c.asked, nodes.c.parent, nodes.c.step, nodes.c.idx,
+    )
+    .select_from(
+        attempts.join(
+            nodes,
+            (nodes.c.run_id == attempts.c.run_id)
+            & (nodes.c.path == attempts.c.path)
+            & (nodes.c.attempt == attempts.c.id),
+        )
+    )
+    .where(attempts.c.run_id == bindparam("run"), attempts.c.state == AttemptState.REPORTED)
+    .order_by(attempts.c.created)
+)  # fmt: skip
+_REPORTED_ONE = _REPORTED.where(attempts.c.id == bindparam("attempt"))
+_REPORTED_BATCH = _REPORTED.where(attempts.c.batch == bindparam("batch"))
+
+
+def reported(
+    connection: Connection, run: str, *, attempt: str | None = None, batch: str | None = None
+) -> Sequence[Record]:
+    """Return reports that the scheduler has not seen: one, those of a chord, or all of a run."""
+    if attempt is not None:
+        return connection.execute(_REPORTED_ONE, {"run": run, "attempt": attempt}).all()
+    if batch is not None:
+        return connection.execute(_REPORTED_BATCH, {"run": run, "batch": batch}).all()
+    return connection.execute(_REPORTED, {"run": run}).all()
+
+
+def result(connection: Connection, attempt: str) -> Record | None:
+    """Return an attempt's state and outputs, or None when there is no such attempt."""
+    return connection.execute(select(attempts.c.state, attempts.c.outputs).where(attempts.c.id == attempt)).first()
+
+
+def settle(connection: Connection, ids: list[str]) -> None:
+    """Mark reports as seen."""
+    if ids:
+        connection.execute(update(attempts).where(attempts.c.id.in_(ids)).values(state=AttemptState.SETTLED))
+
+
+def open_count(connection: Connection, run: str) -> int:
+    """Count the attempts of a run that may still bring something."""
+    statement = select(func.count()).where(attempts.c.run_id == run, attempts.c.state.in_(_OPEN))
+    return int(connection.execute(statement).scalar_one())
+
+
+def cancel_queued(connection: Connection, run: str) -> list[str]:
+    """Cancel what nobody has claimed; return the paths."""
+    statement = (
+        update(attempts)
+        .where(attempts.c.run_id == run, attempts.c.state == AttemptState.QUEUED)
+        .values(state=AttemptState.CANCELED, ended=now())
+        .returning(attempts.c.path)
+    )
+    return list(connection.execute(statement).scalars())
+
+
+def expire(connection: Connection, run: str) -> Sequence[Record]:
+    """Move attempts whose lease ran out to LOST; return them."""
+    statement = (
+        update(attempts)
+        .where(attempts.c.run_id == run, attempts.c.state == AttemptState.RUNNING, attempts.c.lease < now())
+        .values(state=AttemptState.LOST, ended=now())
+        .returning(
+            attempts.c.id,
+            attempts.c.path,
+            attempts.c.number,
+            attempts.c.host,
+            attempts.c.owner,
+            attempts.c.queue,
+            attempts.c.asked,
+        )
+    )
+    return connection.execute(statement).all()
+
+
+def unclaimed(connection: Connection, run: str, older: float, limit: int) -> Sequence[Record]:
+    """Return attempts that nobody claimed for ``older`` seconds: their message may be lost.
+
+    Each is due again after as long as it has waited till now: most wait in a long queue, and copies
+    of their messages would make it longer. Before a claim the lease says when that is.
+    """
+    late = (
+        select(attempts.c.id)
+        .where(
+            attempts.c.run_id == run,
+            attempts.c.state == AttemptState.QUEUED,
+            attempts.c.created < now() - older,
+            func.coalesce(attempts.c.lease, 0.0) < now(),
+        )
+        .order_by(attempts.c.created)
+        .limit(limit)
+    )
+    statement = (
+        update(attempts)
+        .where(attempts.c.id.in_(late), attempts.c.state == AttemptState.QUEUED)
+        .values(lease=2 * now() - attempts.c.created)
+        .returning(attempts.c.id, attempts.c.path, attempts.c.queue, attempts.c.batch)
+    )
+    return connection.execute(statement).all()

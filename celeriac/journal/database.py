@@ -1,0 +1,207 @@
+"""The connection to the journal's database: SQLite (WAL) or PostgreSQL, brought to the right schema."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Float, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+from celeriac.errors import JournalUnavailable, SettingsError
+from celeriac.journal.values import dumps, loads
+
+#: The newest revision under migrations/versions.
+HEAD = "0001"
+
+
+class now(FunctionElement[float]):
+    """The database's clock: seconds since the epoch."""
+
+    type = Float()
+    inherit_cache = True
+
+
+@compiles(now, "sqlite")
+def _now_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(now)
+def _now_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    return "EXTRACT(EPOCH FROM clock_timestamp())"
+
+
+class Database:
+    """One pool of connections. Opened on first use, so that a fork can have its own."""
+
+    def __init__(self, url: str, timeout: float = 5.0) -> None:
+        self.url = url
+        self._timeout = timeout
+        self._engine: Engine | None = None
+        self._pid = 0
+        self._opening = threading.Lock()
+        self._writer = threading.Lock()
+
+    @property
+    def sqlite(self) -> bool:
+        """Whether it is SQLite: one writer at a time."""
+        return self.url.startswith("sqlite")
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of this process; a forked child makes its own."""
+        if self._engine is None or self._pid != os.getpid():
+            with self._opening:
+                self._open()
+        assert self._engine is not None
+        return self._engine
+
+    def _open(self) -> None:
+        if self._engine is not None and self._pid == os.getpid():
+            return
+        if self._engine is not None:
+            self._engine.dispose(close=False)
+            self._writer = threading.Lock()
+        engine = self._make()
+        self._migrate(engine)
+        self._engine, self._pid = engine, os.getpid()
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """One transaction that writes; commits at the end, rolls back on an error.
+
+        Raises :class:`~celeriac.errors.JournalUnavailable` when the database can't be reached.
+        """
+        engine = self.engine
+        # SQLite has one writer: threads of this process queue here, where waking costs nothing,
+        # rather than in SQLite's busy handler, which sleeps
+        with (
+            self._writer if self.sqlite else nullcontext(),
+            self._named_errors(),
+            engine.begin() as connection,
+        ):
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One transaction that only reads; on SQLite it never waits for a writer."""
+        engine = self.engine
+        with self._named_errors(), engine.connect() as connection:
+            with connection.execution_options(celeriac_read=True).begin():
+                yield connection
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            if isinstance(error, OperationalError) or error.connection_invalidated:
+                raise self._unavailable(error) from error
+            raise
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._engine is not None and self._pid == os.getpid():
+            self._engine.dispose()
+        self._engine = None
+
+    def _make(self) -> Engine:
+        try:
+            url = make_url(self.url)
+            if url.get_backend_name() == "sqlite":
+                return self._make_sqlite(url)
+            if url.drivername in ("postgresql", "postgres"):
+                url = url.set(drivername="postgresql+psycopg")
+            arguments = {"connect_timeout": max(1, int(self._timeout))}
+            return create_engine(
+                url,
+                pool_pre_ping=True,
+                pool_size=10,
+                max_overflow=20,
+                connect_args=arguments,
+                json_serializer=dumps,
+                json_deserializer=loads,
+            )
+        except (ArgumentError, NoSuchModuleError, ImportError) as error:
+            raise SettingsError(
+                f"CELERIAC_JOURNAL_URL is {hide(self.url)!r}, which is no database URL: {error}",
+                hint="for example sqlite:////var/lib/celeriac/journal.db or postgresql://user@host/celeriac",
+            ) from error
+
+    def _make_sqlite(self, url: Any) -> Engine:
+        if url.database and url.database != ":memory:":
+            Path(url.database).expanduser().parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(
+            url,
+            connect_args={"timeout": 30, "check_same_thread": False},
+            json_serializer=dumps,
+            json_deserializer=loads,
+        )
+
+        @event.listens_for(engine, "connect")
+        def prepare(connection: Any, record: Any) -> None:
+            connection.isolation_level = None  # transactions are begun below, IMMEDIATE
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("PRAGMA synchronous=NORMAL")
+            cursor.execute("PRAGMA cache_size=-4000")
+            cursor.close()
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            # a deferred transaction that turns into a writer fails with SQLITE_BUSY: take the lock first
+            reading = connection.get_execution_options().get("celeriac_read")
+            connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+        return engine
+
+    def _migrate(self, engine: Engine) -> None:
+        try:
+            with engine.connect() as connection:
+                found = _revision(connection)
+        except (OperationalError, DBAPIError) as error:
+            raise self._unavailable(error) from error
+        if found == HEAD:
+            return
+        if found is not None and found > HEAD:
+            raise JournalUnavailable(
+                f"the journal {hide(self.url)} has schema {found}, but this Celeriac knows none newer than {HEAD}",
+                hint="a newer Celeriac has used it: update this one, or set CELERIAC_JOURNAL_URL to another",
+            )
+        from celeriac.journal.migrate import upgrade
+
+        upgrade(engine)
+
+    def _unavailable(self, error: Exception) -> JournalUnavailable:
+        cause = str(getattr(error, "orig", error)).strip().splitlines()
+        return JournalUnavailable(
+            f"the journal's database {hide(self.url)} does not answer: {cause[0] if cause else error}",
+            hint="is it running, and is CELERIAC_JOURNAL_URL right?",
+        )
+
+
+def _revision(connection: Connection) -> str | None:
+    from sqlalchemy.exc import ProgrammingError
+
+    try:
+        row = connection.execute(text("SELECT version_num FROM alembic_version")).first()
+    except (OperationalError, ProgrammingError) as error:
+        connection.rollback()
+        if "alembic_version" in str(error):
+            return None
+        raise
+    return str(row[0]) if row else None
+
+
+def hide(url: str) -> str:
+    """Return a URL without its password."""
+    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", url)

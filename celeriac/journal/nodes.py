@@ -1,0 +1,171 @@
+"""Nodes in the journal: activations of steps, scatters and workflows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from celeriac.journal.database import now
+from celeriac.journal.tables import Record, Value, attempts, nodes
+from celeriac.states import NODE_ENDED, NodeState
+
+_OUTPUTS = func.coalesce(nodes.c.outputs, attempts.c.outputs, type_=Value).label("outputs")
+_JOINED = nodes.outerjoin(attempts, attempts.c.id == nodes.c.attempt)
+
+
+def add(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Insert nodes; each row names path, parent, step, kind, idx, state and what else it has."""
+    if not rows:
+        return
+    created = connection.execute(select(now())).scalar_one()
+    full = [{**_EMPTY, **row, "created": created} for row in rows]
+    connection.execute(insert(nodes), full)
+
+
+_EMPTY: dict[str, Any] = {
+    "parent": None, "idx": None, "inputs": None, "outputs": None, "attempt": None, "remaining": None,
+    "failed": None, "shape": None, "error": None, "ended": None,
+}  # fmt: skip
+
+
+def get(connection: Connection, run: str, path: str) -> Record | None:
+    """Return one node with its outputs, or None."""
+    columns = [c for c in nodes.c if c.name != "outputs"]
+    statement = select(*columns, _OUTPUTS).select_from(_JOINED).where(nodes.c.run_id == run, nodes.c.path == path)
+    return connection.execute(statement).first()
+
+
+def end(connection: Connection, run: str, path: str) -> Record | None:
+    """Return a node's state, error and outputs, without its inputs; None when it isn't there."""
+    statement = select(nodes.c.state, nodes.c.error, _OUTPUTS).select_from(_JOINED)
+    return connection.execute(statement.where(nodes.c.run_id == run, nodes.c.path == path)).first()
+
+
+_READY = (
+    select(nodes.c.path, nodes.c.parent, nodes.c.step, nodes.c.kind, nodes.c.idx, nodes.c.inputs)
+    .where(nodes.c.run_id == bindparam("run"), nodes.c.state == NodeState.READY)
+    .order_by(nodes.c.parent, nodes.c.idx)
+    .limit(bindparam("limit"))
+)
+
+
+def ready(connection: Connection, run: str, limit: int) -> Sequence[Record]:
+    """Return nodes whose turn it is."""
+    return connection.execute(_READY, {"run": run, "limit": limit}).all()
+
+
+def still(connection: Connection, run: str, paths: Iterable[str], state: NodeState) -> set[str]:
+    """Return those of ``paths`` that are in ``state`` now."""
+    statement = select(nodes.c.path).where(nodes.c.run_id == run, nodes.c.path.in_(list(paths)), nodes.c.state == state)
+    return set(connection.execute(statement).scalars())
+
+
+def change(connection: Connection, run: str, paths: list[str], state: NodeState, **values: Any) -> None:
+    """Move nodes to ``state`` and set ``values``; a node that has ended stays as it is."""
+    if not paths:
+        return
+    if state in NODE_ENDED:
+        values["ended"] = now()
+    statement = update(nodes).where(
+        nodes.c.run_id == run, nodes.c.path.in_(paths), nodes.c.state.not_in(list(NODE_ENDED))
+    )
+    connection.execute(statement.values(state=state, **values))
+
+
+_QUEUE = (
+    update(nodes)
+    .where(nodes.c.run_id == bindparam("run"), nodes.c.path == bindparam("node"))
+    .values(state=NodeState.QUEUED, attempt=bindparam("new_attempt"), inputs=bindparam("new_inputs", type_=Value))
+)
+
+
+def queue(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Move nodes to QUEUED with their attempt and evaluated inputs, many in one statement."""
+    if rows:
+        connection.execute(_QUEUE, rows)
+
+
+def count_down(connection: Connection, run: str, path: str, ended: int, failed: int) -> Record:
+    """Take ``ended`` parts off a scatter or workflow; return what is left and what it is."""
+    statement = (
+        update(nodes)
+        .where(nodes.c.run_id == run, nodes.c.path == path)
+        .values(remaining=nodes.c.remaining - ended, failed=func.coalesce(nodes.c.failed, 0) + failed)
+        .returning(
+            nodes.c.path, nodes.c.parent, nodes.c.step, nodes.c.kind, nodes.c.idx, nodes.c.remaining,
+            nodes.c.failed, nodes.c.shape, nodes.c.state,
+        )
+    )  # fmt: skip
+    return connection.execute(statement).one()
+
+
+def promote(connection: Connection, run: str, parent: str, number: int) -> int:
+    """Give ``number`` waiting items of a scatter their turn; return how many there were."""
+    waiting = (
+        select(nodes.c.path)
+        .where(nodes.c.run_id == run, nodes.c.parent == parent, nodes.c.state == NodeState.PENDING)
+        .order_by(nodes.c.idx)
+        .limit(number)
+    )
+    paths = list(connection.execute(waiting).scalars())
+    if paths:
+        statement = update(nodes).where(nodes.c.run_id == run, nodes.c.path.in_(paths))
+        connection.execute(statement.values(state=NodeState.READY))
+    return len(paths)
+
+
+def states(connection: Connection, run: str, paths: Iterable[str]) -> dict[str, NodeState]:
+    """Return the states of those of ``paths`` that exist."""
+    statement = select(nodes.c.path, nodes.c.state).where(nodes.c.run_id == run, nodes.c.path.in_(list(paths)))
+    return {path: NodeState(state) for path, state in connection.execute(statement)}
+
+
+def outputs(connection: Connection, run: str, paths: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return the outputs of those of ``paths`` that have any."""
+    statement = (
+        select(nodes.c.path, _OUTPUTS).select_from(_JOINED).where(nodes.c.run_id == run, nodes.c.path.in_(list(paths)))
+    )
+    return {path: value for path, value in connection.execute(statement) if value is not None}
+
+
+def item_outputs(connection: Connection, run: str, scatter: str) -> list[dict[str, Any]]:
+    """Return the outputs of a scatter's items in their order; a failed or skipped one gives {}."""
+    statement = (
+        select(_OUTPUTS)
+        .select_from(_JOINED)
+        .where(nodes.c.run_id == run, nodes.c.parent == scatter)
+        .order_by(nodes.c.idx)
+    )
+    return [value or {} for value in connection.execute(statement).scalars()]
+
+
+def inputs(connection: Connection, run: str, path: str) -> dict[str, Any]:
+    """Return what is kept as a node's inputs."""
+    statement = select(nodes.c.inputs).where(nodes.c.run_id == run, nodes.c.path == path)
+    return connection.execute(statement).scalar_one() or {}
+
+
+def cancel_open(connection: Connection, run: str, states_: Iterable[NodeState] | None = None) -> None:
+    """Move to CANCELED what has not ended (and is in ``states_``, if given)."""
+    wanted = list(states_) if states_ is not None else [s for s in NodeState if s not in NODE_ENDED]
+    statement = update(nodes).where(nodes.c.run_id == run, nodes.c.state.in_(wanted))
+    connection.execute(statement.values(state=NodeState.CANCELED, ended=now()))
+
+
+def listing(connection: Connection, run: str) -> Sequence[Record]:
+    """Return a run's jobs with their current attempts, for people."""
+    statement = (
+        select(
+            nodes.c.path, nodes.c.step, nodes.c.kind, nodes.c.state, nodes.c.error, nodes.c.created, nodes.c.ended,
+            attempts.c.id.label("attempt"), attempts.c.number, attempts.c.state.label("attempt_state"),
+            attempts.c.queue, attempts.c.host, attempts.c.exit_code, attempts.c.started,
+            attempts.c.ended.label("finished"), attempts.c.directory, attempts.c.outcome,
+            attempts.c.peak_memory, attempts.c.asked,
+        )
+        .select_from(_JOINED)
+        .where(nodes.c.run_id == run)
+        .order_by(nodes.c.created, nodes.c.idx, nodes.c.path)
+    )  # fmt: skip
+    return connection.execute(statement).all()

@@ -1,0 +1,49 @@
+"""The outbox: what must be published, written in the commit that decided it.
+
+Rows are published after the commit and then deleted. A crash in between leaves the row; the scan
+publishes it again, and the claim makes the doubled message harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from celeriac.journal.database import now
+from celeriac.journal.tables import Record, locks, outbox
+
+
+def add(connection: Connection, run: str, messages: list[tuple[str, dict[str, Any]]]) -> list[int]:
+    """Add messages (kind, payload); return their ids in order."""
+    if not messages:
+        return []
+    rows = [{"run_id": run, "kind": kind, "payload": payload} for kind, payload in messages]
+    statement = insert(outbox).values(created=now()).returning(outbox.c.id, sort_by_parameter_order=True)
+    return list(connection.execute(statement, rows).scalars())
+
+
+def done(connection: Connection, ids: list[int]) -> None:
+    """Forget what was published."""
+    if ids:
+        connection.execute(delete(outbox).where(outbox.c.id.in_(ids)))
+
+
+def overdue(connection: Connection, older: float, limit: int = 200) -> Sequence[Record]:
+    """Return what has lain for ``older`` seconds."""
+    statement = select(outbox).where(outbox.c.created < now() - older).order_by(outbox.c.id).limit(limit)
+    return connection.execute(statement).all()
+
+
+def lock(connection: Connection, name: str, owner: str, seconds: float) -> bool:
+    """Take a named lock for a while; False when another owner holds it."""
+    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    held = {"owner": owner, "until": now() + seconds}
+    statement = dialect.insert(locks).values(name=name, **held)
+    # one statement: many workers may come for a lock that was never taken before
+    statement = statement.on_conflict_do_update(
+        index_elements=[locks.c.name], set_=held, where=(locks.c.until <= now()) | (locks.c.owner == owner)
+    )
+    return connection.execute(statement.returning(locks.c.name)).first() is not None

@@ -1,0 +1,122 @@
+"""Runs and their documents in the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from celeriac.journal.database import now
+from celeriac.journal.tables import Record, attempts, documents, nodes, runs
+from celeriac.states import ATTEMPT_ENDED, RUN_MOVES, RunState, move
+
+
+def put_document(connection: Connection, name: str, body: str) -> None:
+    """Keep a document's snapshot under its hash; it may be there already."""
+    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    values = {"hash": name, "body": body, "created": now()}
+    connection.execute(dialect.insert(documents).values(values).on_conflict_do_nothing())
+
+
+def document(connection: Connection, name: str) -> str:
+    """Return a document's snapshot."""
+    return str(connection.execute(select(documents.c.body).where(documents.c.hash == name)).scalar_one())
+
+
+def add(connection: Connection, **values: Any) -> bool:
+    """Add a run in state PENDING; False when there is one of that id."""
+    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(runs).values(state=RunState.PENDING, stopping=False, created=now(), **values)
+    return bool(connection.execute(statement.on_conflict_do_nothing()).rowcount)
+
+
+def get(connection: Connection, run: str) -> Record | None:
+    """Return a run, or None."""
+    return connection.execute(select(runs).where(runs.c.id == run)).first()
+
+
+def inputs(connection: Connection, run: str) -> dict[str, Any]:
+    """Return the inputs that a run was submitted with."""
+    return dict(connection.execute(select(runs.c.inputs).where(runs.c.id == run)).scalar_one() or {})
+
+
+def result(connection: Connection, run: str) -> Record | None:
+    """Return what a run gave, without its inputs."""
+    statement = select(runs.c.id, runs.c.name, runs.c.state, runs.c.options, runs.c.outputs, runs.c.error)
+    return connection.execute(statement.where(runs.c.id == run)).first()
+
+
+def find(connection: Connection, prefix: str) -> list[str]:
+    """Return the ids that start with ``prefix``, two at most."""
+    statement = select(runs.c.id).where(runs.c.id.startswith(prefix, autoescape=True)).limit(2)
+    return list(connection.execute(statement).scalars())
+
+
+_LOCK = select(
+    runs.c.id,
+    runs.c.name,
+    runs.c.document,
+    runs.c.state,
+    runs.c.options,
+    runs.c.stopping,
+    runs.c.error,
+    runs.c.reply,
+)
+
+
+def short(connection: Connection, run: str) -> Record | None:
+    """Return a run's short row: without its inputs and outputs, which may be large."""
+    return connection.execute(_LOCK.where(runs.c.id == run)).first()
+
+
+def lock(connection: Connection, run: str) -> Record | None:
+    """Return a run's short row and hold it: one scheduler a run at a time."""
+    return connection.execute(_LOCK.where(runs.c.id == run).with_for_update()).first()
+
+
+def change(connection: Connection, run: str, old: RunState, new: RunState, **values: Any) -> None:
+    """Move a run to another state; raises :class:`~celeriac.states.IllegalMove`."""
+    move(RUN_MOVES, RunState(old), new)
+    times: dict[str, Any] = {}
+    if new is RunState.RUNNING:
+        times["started"] = now()
+    if not RUN_MOVES[new]:
+        times["ended"] = now()
+    connection.execute(update(runs).where(runs.c.id == run).values(state=new, **times, **values))
+
+
+def put(connection: Connection, run: str, **values: Any) -> None:
+    """Set fields that are no state."""
+    connection.execute(update(runs).where(runs.c.id == run).values(**values))
+
+
+def recent(connection: Connection, limit: int, state: str | None = None) -> Sequence[Record]:
+    """Return the newest runs, newest first."""
+    statement = select(runs.c.id, runs.c.name, runs.c.state, runs.c.created, runs.c.started, runs.c.ended, runs.c.error)
+    if state:
+        statement = statement.where(runs.c.state == state)
+    return connection.execute(statement.order_by(runs.c.created.desc()).limit(limit)).all()
+
+
+def open_runs(connection: Connection) -> list[str]:
+    """Return the ids of the runs that have not ended."""
+    statement = select(runs.c.id).where(runs.c.state.in_([s for s in RunState if RUN_MOVES[s]]))
+    return list(connection.execute(statement).scalars())
+
+
+def counts(connection: Connection, run: str) -> dict[str, int]:
+    """Count a run's jobs by state; a queued one whose tool runs counts as RUNNING."""
+    statement = (
+        select(nodes.c.state, attempts.c.state, func.count())
+        .select_from(nodes.outerjoin(attempts, attempts.c.id == nodes.c.attempt))
+        .where(nodes.c.run_id == run, nodes.c.kind == "job")
+        .group_by(nodes.c.state, attempts.c.state)
+    )
+    found: dict[str, int] = {}
+    for node, attempt, number in connection.execute(statement):
+        running = node == "QUEUED" and attempt not in (None, "QUEUED") and attempt not in ATTEMPT_ENDED
+        state = "RUNNING" if running else node
+        found[state] = found.get(state, 0) + number
+    return found

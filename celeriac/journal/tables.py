@@ -1,0 +1,142 @@
+"""The journal's tables (SQLAlchemy Core). ``migrations/`` brings a database to them.
+
+Times are seconds since the epoch by the database's clock. JSON columns hold CWL values.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Row,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+#: A row of any query.
+Record = Row[*tuple[Any, ...]]
+
+#: A CWL value; Python's None is SQL's NULL.
+Value = JSON(none_as_null=True)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("body", Text, nullable=False),  # the snapshot
+    Column("created", Float, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("name", Text, nullable=False),  # the document's file name, for people
+    Column("document", String(64), nullable=False),  # documents.hash
+    Column("state", String(16), nullable=False),
+    Column("inputs", Value, nullable=False),
+    Column("options", Value, nullable=False),  # of the submitter: outdir, on_error, ...
+    Column("outputs", Value),
+    Column("error", Value),  # why it failed: CeleriacError.to_dict
+    Column("stopping", Boolean, nullable=False, default=False),  # a step failed: start nothing new
+    Column("reply", Value),  # the Celery task that waits for the result
+    Column("created", Float, nullable=False),
+    Column("started", Float),
+    Column("ended", Float),
+    Index("runs_by_state", "state"),
+    Index("runs_by_time", "created"),
+)
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("run_id", String(64), nullable=False),
+    Column("path", String(512), nullable=False),  # "", "align", "align[3]", "align[3]/sort"
+    Column("parent", String(512)),  # None: the root
+    Column("step", String(512), nullable=False),  # the step path, no indexes: "align/sort"
+    Column("kind", String(16), nullable=False),  # job, workflow, scatter
+    Column("idx", Integer),  # number among the items of a scatter
+    Column("state", String(16), nullable=False),
+    Column("inputs", Value),  # of an item: only what differs from its scatter's
+    Column("outputs", Value),  # of a scatter or workflow; a job's are with its attempt
+    Column("attempt", String(36)),  # the current attempt's id
+    Column("remaining", Integer),  # parts that have not ended
+    Column("failed", Integer),  # parts that failed
+    Column("shape", Value),  # of a scatter
+    Column("error", Value),
+    Column("created", Float, nullable=False),
+    Column("ended", Float),
+    PrimaryKeyConstraint("run_id", "path"),
+    Index("nodes_by_state", "run_id", "state"),
+    Index("nodes_by_parent", "run_id", "parent", "state", "idx"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", String(36), primary_key=True),  # the execute task's id
+    Column("run_id", String(64), nullable=False),
+    Column("path", String(512), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("queue", String(128), nullable=False),
+    Column("batch", String(36)),  # the chord that it went out in
+    Column("asked", Value),  # what the step asks for: cpus, ram, gpus
+    Column("outcome", String(16)),
+    Column("exit_code", Integer),
+    Column("outputs", Value),
+    Column("error", Value),
+    Column("owner", String(128)),  # the process that claimed it
+    Column("host", String(255)),
+    Column("lease", Float),  # till when the owner is taken for alive
+    Column("directory", Text),
+    Column("peak_memory", Integer),  # MiB
+    Column("cpu_seconds", Float),
+    Column("created", Float, nullable=False),
+    Column("started", Float),
+    Column("ended", Float),
+    Index("attempts_by_run", "run_id", "state"),
+    Index("attempts_by_batch", "batch"),
+    Index("attempts_by_lease", "state", "lease"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("run_id", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),  # chain, chord, advance, reply
+    Column("payload", Value, nullable=False),
+    Column("created", Float, nullable=False),
+    Index("outbox_by_run", "run_id"),
+    Index("outbox_by_time", "created"),
+    sqlite_autoincrement=True,
+)
+
+locks = Table(
+    "locks",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("owner", String(128), nullable=False),
+    Column("until", Float, nullable=False),
+)
+
+results = Table(
+    "results",
+    metadata,
+    Column("key", Text, primary_key=True),  # Celery's: celery-task-meta-TASK, chord-unlock-GROUP, ...
+    Column("value", Text, nullable=False),  # a result's JSON, or the count of a chord's parts
+    Column("expires", Float),  # None: never
+    Index("results_by_expiry", "expires"),
+)

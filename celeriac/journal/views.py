@@ -1,0 +1,134 @@
+"""What people look at: queries that only read, and stay cheap for runs of many thousand nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, or_, select
+
+from celeriac.journal.database import now
+from celeriac.journal.tables import Record, Value, attempts, nodes, runs
+from celeriac.states import AttemptState, NodeState, Outcome
+
+_JOINED = nodes.outerjoin(attempts, attempts.c.id == nodes.c.attempt)
+
+_REPORTED = and_(nodes.c.state == NodeState.QUEUED, attempts.c.state == AttemptState.REPORTED)
+
+#: What people call a job's state: a queued one runs once a worker has it, and has ended once that worker said
+#: so, though the scheduler may not have looked yet (it does when a whole part of a scatter has ended).
+_STATE = case(
+    (and_(_REPORTED, attempts.c.outcome == Outcome.SUCCESS), NodeState.SUCCESS.value),
+    (and_(_REPORTED, attempts.c.outcome == Outcome.PERMANENT), NodeState.FAILED.value),
+    (and_(_REPORTED, attempts.c.outcome == Outcome.CANCELED), NodeState.CANCELED.value),
+    (and_(nodes.c.state == NodeState.QUEUED, attempts.c.state == AttemptState.RUNNING), NodeState.RUNNING.value),
+    (_REPORTED, NodeState.RUNNING.value),  # it is tried again
+    else_=nodes.c.state,
+).label("state")
+_ERROR = func.coalesce(nodes.c.error, attempts.c.error, type_=Value)
+_ENDED = func.coalesce(nodes.c.ended, attempts.c.ended)
+
+# a subquery, so that the state's own values are sent once: PostgreSQL takes two for two expressions
+_SEEN = (
+    select(
+        nodes.c.step, nodes.c.kind, _STATE, nodes.c.remaining, nodes.c.created,
+        attempts.c.started, _ENDED.label("ended"), attempts.c.queue, attempts.c.host, attempts.c.exit_code,
+    )
+    .select_from(_JOINED)
+    .where(nodes.c.run_id == bindparam("run"))
+    .subquery()
+)  # fmt: skip
+_STEPS = select(
+    _SEEN.c.step,
+    _SEEN.c.kind,
+    _SEEN.c.state,
+    func.count().label("number"),
+    func.sum(_SEEN.c.remaining).label("remaining"),
+    func.min(_SEEN.c.created).label("created"),
+    func.min(_SEEN.c.started).label("started"),
+    func.max(_SEEN.c.ended).label("ended"),
+    func.min(_SEEN.c.queue).label("queue"),
+    func.max(_SEEN.c.queue).label("other_queue"),
+    func.min(_SEEN.c.host).label("host"),
+    func.max(_SEEN.c.host).label("other_host"),
+    func.max(_SEEN.c.exit_code).label("exit_code"),
+).group_by(_SEEN.c.step, _SEEN.c.kind, _SEEN.c.state)
+
+
+def steps(connection: Connection, run: str) -> Sequence[Record]:
+    """Return a run's nodes counted by step, kind and state, oldest first; times are of the whole group."""
+    return sorted(connection.execute(_STEPS, {"run": run}).all(), key=lambda row: (row.created, row.step))
+
+
+def run(connection: Connection, identifier: str) -> Record | None:
+    """Return a run without what may be large: no inputs and outputs. None when there is no such run."""
+    statement = select(runs.c.id, runs.c.name, runs.c.state, runs.c.created, runs.c.started, runs.c.ended, runs.c.error)
+    return connection.execute(statement.where(runs.c.id == identifier)).first()
+
+
+def clock(connection: Connection) -> float:
+    """Return the database's time: what all times of the journal are to be compared with."""
+    return float(connection.execute(select(now())).scalar_one())
+
+
+_JOB_COLUMNS = (
+    nodes.c.path, nodes.c.step, nodes.c.kind, _STATE, _ERROR.label("error"), nodes.c.created,
+    attempts.c.id.label("attempt"), attempts.c.number, attempts.c.queue, attempts.c.host, attempts.c.exit_code,
+    attempts.c.started, _ENDED.label("ended"), attempts.c.directory,
+    attempts.c.peak_memory, attempts.c.cpu_seconds,
+)  # fmt: skip
+
+
+def jobs(connection: Connection, run: str) -> Sequence[Record]:
+    """Return a run's jobs with their current attempts, oldest first."""
+    statement = select(*_JOB_COLUMNS).select_from(_JOINED).where(nodes.c.run_id == run, nodes.c.kind == "job")
+    return connection.execute(statement.order_by(nodes.c.created, nodes.c.parent, nodes.c.idx, nodes.c.path)).all()
+
+
+def under(path: str) -> ColumnElement[bool]:
+    """Return the condition for a node ``align[3]``, all of a step ``align``, and what is inside either."""
+    inside = nodes.c.path.startswith(path + "/", autoescape=True)
+    return or_(nodes.c.path == path, nodes.c.step == path, inside, nodes.c.step.startswith(path + "/", autoescape=True))
+
+
+def exists(connection: Connection, run: str, path: str) -> bool:
+    """Whether a run has anything :func:`under` a path."""
+    statement = select(nodes.c.path).where(nodes.c.run_id == run, under(path)).limit(1)
+    return connection.execute(statement).first() is not None
+
+
+def failures(connection: Connection, run: str, limit: int | None) -> Sequence[Record]:
+    """Return the nodes that failed by themselves, not by a part of theirs; the latest first, ``limit`` at most."""
+    statement = (
+        select(*_JOB_COLUMNS)
+        .select_from(_JOINED)
+        .where(nodes.c.run_id == run, _STATE == NodeState.FAILED, _ERROR.is_not(None))
+        .order_by(_ENDED.desc(), nodes.c.path)
+        .limit(limit)
+    )
+    return connection.execute(statement).all()
+
+
+def tries(
+    connection: Connection, run: str, *, ids: Iterable[str] | None = None, after: float | None = None
+) -> Sequence[Record]:
+    """Return attempts that a worker has claimed, in that order: some by ``ids``, or those from ``after`` on."""
+    statement = select(
+        attempts.c.id, attempts.c.path, attempts.c.number, attempts.c.state, attempts.c.host,
+        attempts.c.exit_code, attempts.c.directory, attempts.c.started, attempts.c.ended,
+    ).where(attempts.c.run_id == run, attempts.c.started.is_not(None))  # fmt: skip
+    if ids is not None:
+        statement = statement.where(attempts.c.id.in_(list(ids)))
+    if after is not None:
+        statement = statement.where(attempts.c.started >= after)
+    return connection.execute(statement.order_by(attempts.c.started, attempts.c.path)).all()
+
+
+def step_names(connection: Connection, run: str) -> list[str]:
+    """Return the step paths of a run, oldest first, without the run itself."""
+    statement = (
+        select(nodes.c.step)
+        .where(nodes.c.run_id == run, nodes.c.step != "")
+        .group_by(nodes.c.step)
+        .order_by(func.min(nodes.c.created), nodes.c.step)
+    )
+    return list(connection.execute(statement).scalars())

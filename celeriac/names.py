@@ -1,0 +1,18 @@
+"""The names that others rely on: tasks and the control queue. They do not change."""
+
+from __future__ import annotations
+
+from celeriac.resources import CONTROL_QUEUE
+
+RUN_WORKFLOW = "celeriac.run_workflow"
+ADVANCE = "celeriac.advance"
+EXECUTE = "celeriac.execute"
+SETTLE = "celeriac.settle"
+GATHER = "celeriac.gather"
+CANCEL_RUN = "celeriac.cancel_run"
+OUTPUTS = "celeriac.outputs"
+SWEEP = "celeriac.sweep"
+
+__all__ = [
+    "ADVANCE", "CANCEL_RUN", "CONTROL_QUEUE", "EXECUTE", "GATHER", "OUTPUTS", "RUN_WORKFLOW", "SETTLE", "SWEEP",
+]  # fmt: skip

@@ -1,0 +1,200 @@
+"""What a step asks for, what a queue holds, and which queue a step goes to. Pure values.
+
+Queues have one order, from small to large (:func:`rank`): those without GPUs first, then by CPUs,
+then by memory, then by GPUs, and by name where all of that is equal. A step goes to the first queue
+of that order that holds it, so the order in which a file lists the queues never matters.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from celeriac.errors import PlacementError
+
+#: The queue of the engine's own tasks (advance, settle, notify); no step is ever placed on it.
+CONTROL_QUEUE = "celeriac"
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one step needs while it runs (CWL v1.2 CommandLineTool, section ResourceRequirement)."""
+
+    cpus: float  # cores; a fraction is allowed
+    ram: int  # MiB
+    gpus: int = 0
+
+    def __str__(self) -> str:
+        text = f"{_count(self.cpus, 'CPU')}, {self.ram} MiB"
+        return f"{text}, {_count(self.gpus, 'GPU')}" if self.gpus else text
+
+
+#: What a step asks for that has no ResourceRequirement (the defaults of CWL v1.2).
+DEFAULT_ASK = Resources(cpus=1, ram=256)
+
+
+@dataclass(frozen=True)
+class QueueLimits:
+    """One queue: the most that one step on it may use."""
+
+    name: str  # also the name of the broker's queue: `celery worker -Q NAME`
+    cpus: float  # cores
+    ram: int  # MiB
+    gpus: int = 0
+    priority: int | None = None  # 0 to 9, Celery's message priority; None: the broker's own default
+    max_runtime: float | None = None  # seconds a step may run; None: no limit
+    default: bool = False  # preferred for steps that have no ResourceRequirement
+
+    def __str__(self) -> str:
+        return f"{self.name} ({Resources(self.cpus, self.ram, self.gpus)})"
+
+    def holds(self, ask: Resources) -> bool:
+        """Whether a step that asks for this may run here."""
+        return ask.cpus <= self.cpus and ask.ram <= self.ram and ask.gpus <= self.gpus
+
+
+def rank(queue: QueueLimits) -> tuple[bool, float, int, int, str]:
+    """Return the sort key of the order from the smallest queue to the largest.
+
+    CPUs count before memory. A queue with GPUs is larger than every queue without: GPUs are scarce,
+    so a step that asks for none gets such a queue only where nothing else holds it.
+    """
+    return (queue.gpus > 0, queue.cpus, queue.ram, queue.gpus, queue.name)
+
+
+def largest(queues: Sequence[QueueLimits]) -> list[QueueLimits]:
+    """Return, smallest first, the queues that no other queue exceeds in every dimension.
+
+    There is more than one when a queue has more memory and another has more CPUs.
+    """
+    return sorted((q for q in queues if not any(_exceeds(other, q) for other in queues)), key=rank)
+
+
+def place(
+    ask: Resources | None, queues: Sequence[QueueLimits], chosen: str | None = None, *, step: str = ""
+) -> QueueLimits:
+    """Return the smallest queue that holds the ask, or the chosen one if it holds it.
+
+    ``ask=None`` says that the step has no ResourceRequirement: it then asks for
+    :data:`DEFAULT_ASK`, and the queue marked ``default`` is preferred where it holds that.
+    For the next larger memory after an out-of-memory failure ask for the queue's ``ram + 1``.
+
+    Raises :class:`~celeriac.errors.PlacementError`, which names the step, the ask and the largest
+    queues: no queue holds it, the chosen one doesn't or is not there, or the ask is no amount.
+    """
+    if ask is None:
+        marked = [queue for queue in queues if queue.default and queue.holds(DEFAULT_ASK)]
+        return place(DEFAULT_ASK, queues if chosen or not marked else marked, chosen, step=step)
+    _check(ask, step)
+    if chosen is not None:
+        return _take(chosen, ask, queues, step)
+    smallest = min((queue for queue in queues if queue.holds(ask)), key=rank, default=None)
+    if smallest is None:
+        raise _fits_none(ask, queues, step)
+    return smallest
+
+
+def explain(ask: Resources, queues: Sequence[QueueLimits]) -> list[tuple[QueueLimits, str]]:
+    """Return every queue, smallest first, with the reason why :func:`place` takes it or not."""
+    taken: QueueLimits | None = None
+    reasons = []
+    for queue in sorted(queues, key=rank):
+        if not queue.holds(ask):
+            reason = f"too small: {_lacks(queue, ask)}"
+        elif taken is not None:
+            reason = f"holds it, but {taken.name} is smaller"
+        else:
+            taken = queue
+            reason = "taken: the smallest that holds it"
+            if queue.gpus and not ask.gpus:
+                reason += " (no queue without GPUs does)"
+        reasons.append((queue, reason))
+    return reasons
+
+
+# --- errors --------------------------------------------------------------------------------------
+
+
+def _check(ask: Resources, step: str) -> None:
+    # An expression may compute anything, and a negative ask would fit every queue.
+    if not all(0 <= amount < math.inf for amount in (ask.cpus, ask.ram, ask.gpus)):
+        raise PlacementError(
+            f"{_named(step)} asks for {ask}; expected numbers that are finite and not negative",
+            hint="Correct the step's ResourceRequirement, or the expression that computes it.",
+            step=step,
+            ask=str(ask),
+        )
+
+
+def _take(chosen: str, ask: Resources, queues: Sequence[QueueLimits], step: str) -> QueueLimits:
+    queue = next((queue for queue in queues if queue.name == chosen), None)
+    if queue is None:
+        names = ", ".join(queue.name for queue in sorted(queues, key=rank)) or "none"
+        raise PlacementError(
+            f"{_named(step)} is to go to queue {chosen}, which does not exist; the queues are: {names}",
+            hint="Choose one of these, or add the queue to the queue file.",
+            **_fields(ask, queues, step, chosen),
+        )
+    if not queue.holds(ask):
+        raise PlacementError(
+            f"{_named(step)} asks for {ask}, which the chosen queue {queue} does not hold "
+            f"({_lacks(queue, ask)}); {_the_largest(queues)}",
+            hint="Choose a larger queue, or none to take the smallest that holds the step.",
+            **_fields(ask, queues, step, chosen),
+        )
+    return queue
+
+
+def _fits_none(ask: Resources, queues: Sequence[QueueLimits], step: str) -> PlacementError:
+    return PlacementError(
+        f"{_named(step)} asks for {ask}, which no queue holds; {_the_largest(queues)}",
+        hint="Lower the step's ResourceRequirement, or add a larger queue to the queue file.",
+        **_fields(ask, queues, step, None),
+    )
+
+
+def _fields(ask: Resources, queues: Sequence[QueueLimits], step: str, chosen: str | None) -> dict[str, Any]:
+    return {
+        "step": step,
+        "cpus": ask.cpus,
+        "ram": ask.ram,
+        "gpus": ask.gpus,
+        "chosen": chosen,
+        "largest": [queue.name for queue in largest(queues)],
+    }
+
+
+def _named(step: str) -> str:
+    return f"step {step}" if step else "the step"
+
+
+def _the_largest(queues: Sequence[QueueLimits]) -> str:
+    found = largest(queues)
+    if not found:
+        return "there are no queues"
+    verb = "is" if len(found) == 1 else "are"
+    return f"the largest {verb} " + " and ".join(str(queue) for queue in found)
+
+
+def _lacks(queue: QueueLimits, ask: Resources) -> str:
+    wanted = [
+        (ask.cpus, queue.cpus, f"{_count(ask.cpus, 'CPU')} asked, {_plain(queue.cpus)} there"),
+        (ask.ram, queue.ram, f"{ask.ram} MiB asked, {queue.ram} there"),
+        (ask.gpus, queue.gpus, f"{_count(ask.gpus, 'GPU')} asked, {queue.gpus} there"),
+    ]
+    return "; ".join(text for asked, there, text in wanted if not asked <= there)
+
+
+def _exceeds(one: QueueLimits, other: QueueLimits) -> bool:
+    a, b = (one.cpus, one.ram, one.gpus), (other.cpus, other.ram, other.gpus)
+    return a != b and all(x >= y for x, y in zip(a, b, strict=True))
+
+
+def _count(amount: float, unit: str) -> str:
+    return f"{_plain(amount)} {unit}" + ("" if amount == 1 else "s")
+
+
+def _plain(amount: float) -> str:
+    return str(amount).removesuffix(".0")

@@ -1,0 +1,1 @@
+"""(state, event) -> instructions: readiness, retry policy. Pure: values in, values out."""

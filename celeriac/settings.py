@@ -1,0 +1,159 @@
+"""The settings: the environment or ``celeriac.toml``, read here and nowhere else.
+
+A setting ``journal_url`` is the environment's ``CELERIAC_JOURNAL_URL`` and the file's key
+``journal_url`` (or ``CELERIAC_JOURNAL_URL``: the same names are taken). The environment wins.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from celeriac.errors import SettingsError
+
+#: The broker setting that means: no server, everything in this process.
+EMBEDDED = "embedded"
+DEFAULT_BROKER = "redis://127.0.0.1:6379/0"
+PREFIX = "CELERIAC_"
+
+
+def _default_home(environ: Mapping[str, str] = os.environ) -> Path:
+    base = environ.get("XDG_DATA_HOME") or os.path.join(os.path.expanduser("~"), ".local", "share")
+    return Path(base) / "celeriac"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that can be set. Times are seconds, sizes are bytes unless a name says otherwise."""
+
+    home: Path = field(default_factory=_default_home)  # run directories, SQLite journal, caches
+    broker_url: str = ""  # empty: embedded for `celeriac run`, Redis on localhost for workers
+    result_url: str = ""  # empty: follows the broker
+    journal_url: str = ""  # empty: SQLite under the home
+    queues: str = ""  # empty: ./queues.yaml, else the packaged one
+    docker_host: str = ""  # empty: what the Docker SDK finds (DOCKER_HOST, the usual socket)
+    eval_timeout: float = 60.0  # of one expression
+    lease: float = 60.0  # a worker that does not renew is taken for dead after this
+    heartbeat: float = 10.0  # how often a lease is renewed
+    cancel_poll: float = 2.0  # how often a running step asks whether it was cancelled
+    scan_interval: float = 15.0  # how often lost messages and leases are looked for
+    scatter_width: int = 32  # items in one chord
+    scatter_window: int = 256  # items of one scatter under way
+    infrastructure_attempts: int = 3  # tries of a step whose worker, engine or host failed
+    slots: int = 0  # steps at once in an embedded run; 0: one a CPU
+    connect_timeout: float = 5.0  # of broker, journal and engine at start
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Settings:
+        """Read ``celeriac.toml`` (``$CELERIAC_CONFIG``, else the working directory) and the environment.
+
+        An empty variable counts as none. Raises :class:`~celeriac.errors.SettingsError` for an unknown
+        key, a value of a wrong kind, or a heartbeat that can't keep a lease.
+        """
+        env = os.environ if environ is None else environ
+        values = {"home": _default_home(env), **_from_file(_file(env, cwd or Path.cwd()))}
+        names = {f.name for f in fields(cls)}
+        for key, text in env.items():
+            name = key[len(PREFIX) :].lower()
+            if key.startswith(PREFIX) and name in names and text:
+                values[name] = _convert(name, text, key)
+        if "docker_host" not in values and env.get("DOCKER_HOST"):
+            values["docker_host"] = env["DOCKER_HOST"]
+        settings = replace(cls(), **values)
+        if settings.heartbeat >= settings.lease:
+            raise SettingsError(
+                f"heartbeat is {settings.heartbeat:g} and lease is {settings.lease:g}: "
+                "a heartbeat shorter than the lease was expected",
+                hint="a third of the lease or less lets a worker miss one",
+            )
+        return settings
+
+    @property
+    def journal(self) -> str:
+        """The journal's URL, SQLite under the home unless set."""
+        return self.journal_url or f"sqlite:///{self.home / 'journal.db'}"
+
+    @property
+    def worker_broker(self) -> str:
+        """The broker that workers, ``submit`` and the other clients talk to."""
+        return DEFAULT_BROKER if self.broker_url in ("", EMBEDDED) else self.broker_url
+
+    @property
+    def worker_results(self) -> str:
+        """The result backend that goes with :attr:`worker_broker`: the same Redis, else the journal's database."""
+        if self.result_url:
+            return self.result_url
+        broker = self.worker_broker
+        redis = broker.startswith(("redis", "unix", "socket", "sentinel"))
+        return broker if redis else "celeriac.journal.results:JournalBackend"
+
+    @property
+    def runs(self) -> Path:
+        """The directory that holds one directory a run."""
+        return self.home / "runs"
+
+
+def _file(env: Mapping[str, str], cwd: Path) -> Path | None:
+    named = env.get(PREFIX + "CONFIG")
+    if named:
+        if not Path(named).is_file():
+            raise SettingsError(f"{PREFIX}CONFIG names {named}, which is no file")
+        return Path(named)
+    here = cwd / "celeriac.toml"
+    return here if here.is_file() else None
+
+
+def _from_file(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"can't be read: {error}", where=str(path)) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"is not valid TOML: {error}", where=str(path)) from error
+    known = {f.name for f in fields(Settings)}
+    values = {}
+    for key, value in data.items():
+        name = key.removeprefix(PREFIX).lower()
+        if name not in known:
+            raise SettingsError(f"'{key}' is no setting", where=str(path), hint="known: " + ", ".join(sorted(known)))
+        values[name] = _convert(name, value, key, str(path))
+    return values
+
+
+_KINDS: dict[str, type] = {"Path": Path, "str": str, "float": float, "int": int}
+_NAMES = {Path: "a path", str: "a text", float: "a number", int: "a whole number"}
+#: Numbers that may be 0; all others are above it.
+_MAY_BE_ZERO = {"slots"}
+
+
+def _convert(name: str, value: Any, key: str, where: str = "") -> Any:
+    kind = _KINDS[next(str(f.type) for f in fields(Settings) if f.name == name)]
+    if kind is Path and isinstance(value, str):
+        return Path(value).expanduser().absolute()
+    if kind is str and isinstance(value, str):
+        return value
+    wanted = _NAMES[kind]
+    if kind in (int, float):
+        number = _number(kind, value)
+        if number is not None and (number > 0 or (number == 0 and name in _MAY_BE_ZERO)):
+            return number
+        wanted += " of 0 or more" if name in _MAY_BE_ZERO else " above 0"
+    raise SettingsError(f"{key} is {value!r}, but {wanted} was expected", where=where)
+
+
+def _number(kind: type, value: Any) -> Any:
+    """Return a finite number of that kind, or None."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, kind)):
+        return None
+    try:
+        number = kind(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

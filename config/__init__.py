@@ -1,0 +1,1 @@
+"""Settings -> Celery configuration; the composition root; logging; Flower."""

@@ -1,0 +1,57 @@
+"""One node of a run -> one Celery canvas. The only place where chains and chords are made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery, chain, chord
+from kombu.exceptions import OperationalError
+
+from celeriac import names
+from celeriac.errors import BrokerUnavailable
+from celeriac.journal.database import hide
+
+
+class CeleryPublisher:
+    """Sends the outbox's messages. Messages carry ids only."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    def publish(self, run: str, kind: str, payload: dict[str, Any]) -> None:
+        """Send one message; raises :class:`~celeriac.errors.BrokerUnavailable`."""
+        try:
+            getattr(self, f"_{kind}")(run, **payload)
+        except (OperationalError, ConnectionError, OSError) as error:
+            raise BrokerUnavailable(
+                f"the broker {hide(str(self._app.conf.broker_url))} does not answer: {error}",
+                hint="is it running, and is CELERIAC_BROKER_URL right?",
+            ) from error
+
+    def _chain(self, run: str, attempt: str, queue: str, shadow: str) -> None:
+        """Send a plain step: chain( execute | settle )."""
+        settle = self._control(names.SETTLE, run, attempt, shadow=f"{shadow} settle")
+        chain(self._execute(run, attempt, queue, shadow), settle).apply_async()
+
+    def _chord(self, run: str, batch: str, attempts: list[list[str]], shadow: str) -> None:
+        """Send a part of a scatter: chord( execute ... ) | gather."""
+        header = [self._execute(run, attempt, queue, shadow) for attempt, queue in attempts]
+        body = self._control(names.GATHER, run, batch, shadow=f"{shadow} gather")
+        chord(header)(body)
+
+    def _advance(self, run: str) -> None:
+        self._control(names.ADVANCE, run).apply_async()
+
+    def _reply(self, run: str, **place: Any) -> None:
+        """Send the task that gives a run's outputs to the caller of ``run_workflow``, in its place."""
+        correlation = place.pop("correlation_id", None)
+        options = {"correlation_id": correlation} if correlation else {}
+        self._app.send_task(names.OUTPUTS, args=(run,), queue=names.CONTROL_QUEUE, **place, **options)
+
+    def _execute(self, run: str, attempt: str, queue: str, shadow: str) -> Any:
+        made = self._app.signature(names.EXECUTE, args=(attempt,), immutable=True)
+        return made.set(queue=queue, task_id=attempt, shadow=shadow, kwargsrepr=f"{{'run': '{run}'}}")
+
+    def _control(self, name: str, *args: str, shadow: str | None = None) -> Any:
+        made = self._app.signature(name, args=args, immutable=True)
+        return made.set(queue=names.CONTROL_QUEUE, **({"shadow": shadow} if shadow else {}))

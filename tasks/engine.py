@@ -1,0 +1,20 @@
+"""The engine of a Celery app, as the composition root put it there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celeriac.engine import Engine
+from celeriac.errors import SettingsError
+
+
+def engine_of(app: Any) -> Engine:
+    """Return the engine; raises :class:`~celeriac.errors.SettingsError` where none was put together."""
+    app = app._get_current_object() if hasattr(app, "_get_current_object") else app
+    engine: Engine | None = getattr(app, "celeriac", None)
+    if engine is None:
+        raise SettingsError(
+            "this Celery app has no engine: Celeriac's tasks run in its own workers",
+            hint="start them with `celery worker` in a checkout of Celeriac, with its environment",
+        )
+    return engine

@@ -1,0 +1,1 @@
+"""Celeriac's tests. A package, so that the tiers share ``tests.services``."""

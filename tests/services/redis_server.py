@@ -1,0 +1,38 @@
+"""A private redis-server that keeps nothing on disk."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis
+
+from tests.services import Server
+from tests.services.process import free_port, private_directory, running
+
+
+def missing() -> str:
+    """Say why no Redis can be started here; empty if one can."""
+    return "" if shutil.which("redis-server") else "redis-server is not on the PATH"
+
+
+@contextmanager
+def redis_server() -> Iterator[Server]:
+    """Yield a fresh Redis on a free loopback port.
+
+    A port and not a unix socket, because kombu, Celery's result backend and redis-py spell a
+    socket's URL each in its own way, and ``redis://`` alike.
+    """
+    url = f"redis://127.0.0.1:{(port := free_port())}/0"
+
+    def ready() -> bool:
+        with redis.Redis.from_url(url) as client:
+            return bool(client.ping())
+
+    with private_directory() as directory:
+        argv = ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--dir", str(directory)]
+        argv += ["--save", "", "--appendonly", "no"]
+        log = directory / "redis.log"
+        with running(argv, ready=ready, not_yet=redis.ConnectionError, log=log) as process:
+            yield Server(url, process.pid)

@@ -1,0 +1,225 @@
+"""What becomes of a job: exit codes, outputs, and what is whose fault."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from celeriac.container.base import CancelToken, Command
+from celeriac.container.stub import StubRunner
+from celeriac.document.load import load
+from celeriac.errors import (
+    Cancelled,
+    CommandNotFound,
+    EngineUnreachable,
+    ImageNotFound,
+    KilledFromOutside,
+    OutOfMemory,
+    TimeLimitExceeded,
+    UnsupportedError,
+)
+from celeriac.expression.evaluate import install
+from celeriac.job.options import RunOptions
+from celeriac.job.place import Place
+from celeriac.job.request import JobRequest
+from celeriac.job.run import JobReport, JobRunner
+from celeriac.states import Outcome
+
+Play = Callable[[Command], "int | None"]
+DOCKER = {"class": "DockerRequirement", "dockerPull": "alpine"}
+JAVASCRIPT = {"class": "InlineJavascriptRequirement"}
+
+
+class Job:
+    """Runs one tool once, with a function in its place."""
+
+    def __init__(self, directory: Path) -> None:
+        install()
+        self.directory = directory
+        self.place = Place(directory / "attempt")
+        self.runner = StubRunner()
+        self.token = CancelToken()
+
+    @property
+    def command(self) -> Command:
+        return self.runner.commands[0]
+
+    def run(
+        self, play: Play = lambda command: 0, options: RunOptions | None = None, inputs: Any = None, **fields: Any
+    ) -> JobReport:
+        """Run a tool of these fields."""
+        document = {
+            "cwlVersion": "v1.2", "class": "CommandLineTool", "baseCommand": ["true"],
+            "inputs": {}, "outputs": {}, **fields,
+        }  # fmt: skip
+        path = self.directory / "tool.cwl"
+        path.write_text(json.dumps(document))
+        self.runner = StubRunner(lambda command, cancel: play(command))
+        request = JobRequest(
+            tool=load(str(path)).process, inputs=inputs or {}, place=self.place, options=options or RunOptions(),
+            name="attempt-id", title="the/step", memory=2**30, cpus=2.0, labels={"celeriac.run": "r"},
+        )  # fmt: skip
+        return JobRunner(lambda: self.runner, lambda: self.runner).run(request, self.token)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    return Job(tmp_path)
+
+
+CODES = {"successCodes": [3], "temporaryFailCodes": [4], "permanentFailCodes": [5, 0]}
+
+
+@pytest.mark.parametrize(
+    ("code", "fields", "outcome"),
+    [
+        (0, {}, Outcome.SUCCESS),
+        (1, {}, Outcome.PERMANENT),
+        (255, {}, Outcome.PERMANENT),
+        (-9, {}, Outcome.PERMANENT),
+        (3, CODES, Outcome.SUCCESS),
+        (4, CODES, Outcome.TEMPORARY),
+        (5, CODES, Outcome.PERMANENT),
+        (0, CODES, Outcome.PERMANENT),
+        (6, CODES, Outcome.PERMANENT),
+    ],
+)
+def test_exit_codes(job: Job, code: int, fields: dict[str, Any], outcome: Outcome) -> None:
+    report = job.run(lambda command: code, **fields)
+    assert (report.outcome, report.exit_code) == (outcome, code)
+    assert (report.error is None) == (outcome is Outcome.SUCCESS)
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (KilledFromOutside("x"), Outcome.INFRASTRUCTURE),
+        (EngineUnreachable("x"), Outcome.INFRASTRUCTURE),
+        (Cancelled("x"), Outcome.CANCELED),
+        (OutOfMemory("x"), Outcome.PERMANENT),
+        (TimeLimitExceeded("x"), Outcome.PERMANENT),
+        (ImageNotFound("x"), Outcome.PERMANENT),
+    ],
+)
+def test_whose_fault_it_is(job: Job, error: Exception, outcome: Outcome) -> None:
+    def play(command: Command) -> int:
+        raise error
+
+    report = job.run(play)
+    assert report.outcome is outcome
+    assert report.error is error
+
+
+def test_the_end_of_standard_error_is_part_of_the_message(job: Job) -> None:
+    def play(command: Command) -> int:
+        command.stderr.write_text("noise\n" * 2000 + "the reason \udcff".encode("utf-8", "replace").decode())
+        return 2
+
+    report = job.run(play)
+    assert "'the/step' ended with exit code 2" in str(report.error)
+    assert "the reason" in str(report.error) and len(str(report.error)) < 3000
+    assert report.error is not None and report.error.fields == {"exit_code": 2, "command": ["true"]}
+
+
+def test_outputs_that_are_missing_are_the_step_s_failure(job: Job) -> None:
+    report = job.run(outputs={"o": {"type": "File", "outputBinding": {"glob": "missing.txt"}}})
+    assert report.outcome is Outcome.PERMANENT
+    assert "the outputs of 'the/step' can't be collected" in str(report.error) and "missing.txt" in str(report.error)
+
+
+def test_outputs_are_found(job: Job) -> None:
+    def play(command: Command) -> int:
+        Path(command.workdir, "a.txt").write_text("abc")
+        command.stdout.write_text("said")
+        return 0
+
+    report = job.run(
+        play, stdout="said.txt", outputs={"o": {"type": "File", "outputBinding": {"glob": "a.*"}}, "s": "stdout"}
+    )
+    assert report.outcome is Outcome.SUCCESS and report.outputs is not None
+    assert report.outputs["o"]["size"] == 3 and report.outputs["o"]["checksum"].startswith("sha1$")
+    assert report.outputs["s"]["basename"] == "said.txt"
+
+
+def test_an_output_object_that_is_no_json_is_named(job: Job) -> None:
+    def play(command: Command) -> int:
+        Path(command.workdir, "cwl.output.json").write_text("{")
+        return 0
+
+    report = job.run(play, outputs={"o": "int"})
+    assert report.outcome is Outcome.PERMANENT and "the outputs of 'the/step'" in str(report.error)
+
+
+def test_an_expression_tool_runs_no_command(job: Job) -> None:
+    fields = {"class": "ExpressionTool", "requirements": [JAVASCRIPT], "outputs": {"o": "int"}}
+    path = job.directory / "e.cwl"
+    path.write_text(
+        json.dumps({"cwlVersion": "v1.2", "inputs": {"x": "int"}, "expression": "$({o: inputs.x * 2})", **fields})
+    )
+    request = JobRequest(load(str(path)).process, {"x": 4}, job.place, RunOptions(), "n", "t")
+    report = JobRunner(lambda: job.runner, lambda: job.runner).run(request, job.token)
+    assert (report.outcome, report.outputs, job.runner.commands) == (Outcome.SUCCESS, {"o": 8}, [])
+
+
+def test_a_program_that_is_not_there_is_named_before_it_is_started(job: Job) -> None:
+    report = job.run(baseCommand=["no-such-program"])
+    assert isinstance(report.error, CommandNotFound) and "no-such-program" in str(report.error)
+    assert job.runner.commands == []
+
+
+def test_a_container_gets_the_queue_s_limits_and_is_locked_down(job: Job) -> None:
+    assert job.run(requirements=[DOCKER]).outcome is Outcome.SUCCESS
+    command = job.command
+    assert command.container is not None
+    assert (command.name, command.memory, command.cpus) == ("celeriac-attempt-id", 2**30, 2.0)
+    assert (command.container.network, command.container.read_only) == ("none", True)
+    assert command.container.labels == {"celeriac.run": "r"}
+    assert command.container.image.name == "alpine"
+    writable = {mount.target for mount in command.container.mounts if mount.writable}
+    assert writable == {command.workdir, "/tmp"}
+    assert command.env["HOME"] == command.workdir and command.env["TMPDIR"] == "/tmp"
+
+
+def test_strict_limits_are_what_the_step_asked_for(job: Job) -> None:
+    asks = {"class": "ResourceRequirement", "ramMin": 300, "coresMin": 1}
+    options = RunOptions(strict_memory_limit=True, strict_cpu_limit=True)
+    job.run(options=options, requirements=[DOCKER, asks])
+    assert (job.command.memory, job.command.cpus) == (300 * 2**20, 1.0)
+
+
+def test_network_and_time_limit_are_asked_for(job: Job) -> None:
+    needs = [DOCKER, {"class": "NetworkAccess", "networkAccess": True}, {"class": "ToolTimeLimit", "timelimit": 7}]
+    job.run(requirements=needs)
+    assert job.command.container is not None
+    assert (job.command.container.network, job.command.time_limit) == (None, 7)
+
+
+def test_containers_turned_off(job: Job) -> None:
+    options = RunOptions(use_container=False)
+    required = job.run(options=options, requirements=[DOCKER])
+    assert isinstance(required.error, UnsupportedError) and "DockerRequirement" in str(required.error)
+    assert job.run(options=options, hints=[DOCKER]).outcome is Outcome.SUCCESS
+    assert job.command.container is None
+
+
+def test_a_default_container(job: Job) -> None:
+    job.run(options=RunOptions(default_container="bash:4.4"))
+    assert job.command.container is not None and job.command.container.image.name == "bash:4.4"
+
+
+def test_a_tool_cancelled_while_it_ended_well_reports_the_cancel(job: Job) -> None:
+    def play(command: Command) -> int:
+        job.token.cancel("the run is CANCELING")
+        return 0
+
+    report = job.run(play)
+    assert report.outcome is Outcome.CANCELED
+
+
+def test_an_empty_command_line_is_refused(job: Job) -> None:
+    report = job.run(baseCommand=[])
+    assert report.outcome is Outcome.PERMANENT and "is empty" in str(report.error)
