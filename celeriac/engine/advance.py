@@ -72,8 +72,7 @@ def _close(turn: Turn) -> bool | None:
     if turn.root_ended and turn.state is RunState.RUNNING:
         return True
     if turn.halted:
-        for path in attempts.cancel_queued(turn.connection, turn.id):
-            nodes.change(turn.connection, turn.id, [path], NodeState.CANCELED)
+        turn.cancel_queued()
         if attempts.open_count(turn.connection, turn.id) == 0:
             end(turn)
             return False

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from celeriac.engine.finish import end
 from celeriac.engine.turn import Turn
 from celeriac.errors import RunCancelled
-from celeriac.journal import attempts, nodes, runs
-from celeriac.states import RUN_ENDED, NodeState, RunState
+from celeriac.journal import attempts, runs
+from celeriac.states import RUN_ENDED, RunState
 
 if TYPE_CHECKING:
     from celeriac.engine.engine import Engine
@@ -29,8 +29,7 @@ def cancel(engine: Engine, run: str, reason: str = "it was asked for") -> str | 
         turn.error = RunCancelled(f"the run was cancelled: {reason}").to_dict()
         runs.change(connection, run, turn.state, RunState.CANCELING, error=turn.error)
         turn.state = RunState.CANCELING
-        for path in attempts.cancel_queued(connection, run):
-            nodes.change(connection, run, [path], NodeState.CANCELED)
+        turn.cancel_queued()
         if attempts.open_count(connection, run) == 0:
             end(turn)
         state = turn.state

@@ -143,6 +143,11 @@ class Turn:
 
     # --- ends -----------------------------------------------------------------------------------
 
+    def cancel_queued(self) -> None:
+        """Take back what nobody has claimed."""
+        paths = attempts.cancel_queued(self.connection, self.id)
+        nodes.change(self.connection, self.id, paths, NodeState.CANCELED)
+
     def ended(self, ended: list[Ended]) -> None:
         """Carry the ends of nodes up to their workflows and scatters, and start what they made ready."""
         pending = ended
