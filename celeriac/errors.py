@@ -100,6 +100,10 @@ class PlacementError(UserError):
     """A step asks for more than any queue has."""
 
 
+class HostTooSmall(CeleriacError):
+    """A host can never hold what a step or a queue needs, however idle it is."""
+
+
 class NotFoundError(UserError):
     """A run or a step of that name is not in the journal."""
 

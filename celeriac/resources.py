@@ -55,6 +55,18 @@ class QueueLimits:
         return ask.cpus <= self.cpus and ask.ram <= self.ram and ask.gpus <= self.gpus
 
 
+@dataclass(frozen=True)
+class Budget:
+    """What one host may give to the steps that run on it at the same time."""
+
+    cpus: float
+    ram: int  # MiB
+    gpus: tuple[str, ...] = ()  # ids
+
+    def __str__(self) -> str:
+        return str(Resources(self.cpus, self.ram, len(self.gpus)))
+
+
 def rank(queue: QueueLimits) -> tuple[bool, float, int, int, str]:
     """Return the sort key of the order from the smallest queue to the largest.
 
