@@ -48,7 +48,7 @@ class ContainerSpec:
     network: str | None = "none"  # None: the engine's default network; else a network's name
     read_only: bool = True  # the root file system
     shm_size: str | None = None  # e.g. "1g" (cwltool:ShmSize)
-    gpus: int = 0
+    gpus: tuple[str, ...] = ()  # ids of the devices that it may use, as the engine's driver knows them
     allow_pull: bool = True
     force_pull: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)

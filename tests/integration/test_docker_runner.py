@@ -30,6 +30,7 @@ from celeriac.errors import (
     Cancelled,
     CommandNotFound,
     ContainerError,
+    EngineUnreachable,
     ImageNotFound,
     KilledFromOutside,
     MountRefused,
@@ -238,9 +239,12 @@ def test_an_image_that_is_not_there(runner: DockerRunner, command: Command) -> N
         runner.run(shell(command, "true", image=Image("no/such:image")), CancelToken())
 
 
-def test_more_gpus_than_there_are(runner: DockerRunner, command: Command) -> None:
-    with pytest.raises(ContainerError, match=r"(?i)gpu"):
-        runner.run(shell(command, "true", gpus=64), CancelToken())
+def test_gpus_that_are_not_there(runner: DockerRunner, command: Command) -> None:
+    with pytest.raises(ContainerError, match=r"can't give GPU 62, 63") as caught:
+        runner.run(shell(command, "true", gpus=("62", "63")), CancelToken())
+    assert not isinstance(caught.value, (EngineUnreachable, KilledFromOutside)), "it would be tried again"
+    assert "CELERIAC_HOST_GPUS" in caught.value.hint
+    assert caught.value.fields["gpus"] == ["62", "63"]
 
 
 # --- its name --------------------------------------------------------------------------------------

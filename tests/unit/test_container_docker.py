@@ -111,14 +111,16 @@ def test_what_a_spec_asks_for(command: Command) -> None:
         SPEC,
         network=None,
         shm_size="1g",
-        gpus=2,
+        gpus=("1", "GPU-5"),
         read_only=False,
         mounts=(Mount("/a", "/b"), Mount("/c", "/d", True)),
     )
     host = host_arguments(command, spec, is_local=True)
     assert "network_mode" not in host
     assert host["shm_size"] == 2**30
-    assert host["device_requests"][0]["Count"] == 2
+    assert host["device_requests"] == [
+        {"Driver": "nvidia", "Count": 0, "DeviceIDs": ["1", "GPU-5"], "Capabilities": [["gpu"]], "Options": {}}
+    ]
     assert host["read_only"] is False
     assert [(m["Source"], m["Target"], m["Type"], m["ReadOnly"]) for m in host["mounts"]] == [
         ("/a", "/b", "bind", True),

@@ -17,6 +17,9 @@ from celeriac.container.base import Command, ContainerSpec
 MIN_MEMORY = 6 * 2**20
 #: The least share of a CPU.
 MIN_CPUS = 0.01
+#: The engine's driver of GPUs. Named, since on a host with cards of two makers the engine would take either,
+#: and CUDA runs on this one alone.
+GPU_DRIVER = "nvidia"
 
 
 def container_name(name: str) -> str:
@@ -70,7 +73,9 @@ def host_arguments(command: Command, spec: ContainerSpec, *, is_local: bool) -> 
     if spec.shm_size:
         options["shm_size"] = parse_bytes(spec.shm_size)
     if spec.gpus:
-        options["device_requests"] = [DeviceRequest(count=spec.gpus, capabilities=[["gpu"]])]
+        options["device_requests"] = [
+            DeviceRequest(driver=GPU_DRIVER, device_ids=list(spec.gpus), capabilities=[["gpu"]])
+        ]
     return options
 
 

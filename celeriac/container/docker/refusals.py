@@ -67,8 +67,20 @@ def _program(text: str, command: Command, image: str) -> ContainerError:
 
 
 def _gpu(text: str, command: Command, image: str) -> ContainerError:
-    hint = "install the engine's GPU runtime on this host (the NVIDIA container toolkit)"
-    return ContainerError(f"the container engine has no GPU for '{command.name}': {text}", hint=hint)
+    gpus = command.container.gpus if command.container else ()
+    if _NO_DRIVER.search(text):
+        hint = (
+            "install the NVIDIA driver and container toolkit on this host and restart the engine, "
+            "or take GPUs out of what this host offers (CELERIAC_HOST_GPUS=none)"
+        )
+    else:
+        hint = "compare the ids with `nvidia-smi -L` on this host, and correct CELERIAC_HOST_GPUS"
+    return ContainerError(
+        f"the container engine can't give GPU {', '.join(gpus) or '(any)'} to '{command.name}': {text}",
+        hint=hint,
+        name=command.name,
+        gpus=list(gpus),
+    )
 
 
 def _network(text: str, command: Command, image: str) -> ContainerError:
@@ -86,6 +98,8 @@ def _engine(text: str, command: Command, image: str) -> ContainerError:
     return EngineUnreachable(f"the container engine could not run '{command.name}': {text}", hint=hint)
 
 
+#: What an engine says that has no driver for GPUs at all.
+_NO_DRIVER = re.compile(r"could not select device driver", re.I)
 #: Seen with Docker 20.10 (runc 1.1), the first that fits counts.
 _MEANINGS: list[tuple[re.Pattern[str], Callable[[str, Command, str], ContainerError]]] = [
     (re.compile(r"no such image|invalid reference format", re.I), _image),
@@ -97,7 +111,7 @@ _MEANINGS: list[tuple[re.Pattern[str], Callable[[str, Command, str], ContainerEr
         re.compile(r"executable file not found|exec: .*(permission denied|no such file|format error)"),
         _program,
     ),
-    (re.compile(r"could not select device driver|nvidia", re.I), _gpu),
+    (re.compile(rf"{_NO_DRIVER.pattern}|nvidia-container|nvidia\.com/gpu", re.I), _gpu),
     (re.compile(r"network \S+ not found"), _network),
     (re.compile(r"unable to find (user|group)"), _user),
     (re.compile(r"containerd|grpc|shutting down|context (canceled|deadline)", re.I), _engine),
