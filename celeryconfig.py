@@ -14,7 +14,7 @@ try:
     from config.worker import connect
 
     _settings = Settings.load()
-    globals().update(cluster(_settings, cluster_queues(_settings)))
+    globals().update(cluster(_settings, cluster_queues(_settings)()))
     connect()
 except ImportError as error:
     sys.exit(f"Celeriac can't be imported: {error}. Is its environment active (make, then .venv/bin/celery)?")

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from celeriac.names import CONTROL_QUEUE, RUN_WORKFLOW
+from celeriac.names import CONTROL_QUEUE, RUN_WORKFLOW, is_rabbitmq
 
 
 def request(document: str, inputs: Mapping[str, Any] | None = None, **options: Any) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def _destination(app: Any) -> dict[str, str]:
     refuses a queue that is declared in two ways, so there the message goes to the workers' exchange.
     """
     broker = str(app.conf.broker_write_url or app.conf.broker_url or "amqp://")
-    if broker.startswith(("amqp", "pyamqp")) or not app.conf.task_create_missing_queues:
+    if is_rabbitmq(broker) or not app.conf.task_create_missing_queues:
         return {"exchange": CONTROL_QUEUE, "routing_key": CONTROL_QUEUE}
     return {"queue": CONTROL_QUEUE}
 

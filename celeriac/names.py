@@ -15,4 +15,10 @@ SWEEP = "celeriac.sweep"
 
 __all__ = [
     "ADVANCE", "CANCEL_RUN", "CONTROL_QUEUE", "EXECUTE", "GATHER", "OUTPUTS", "RUN_WORKFLOW", "SETTLE", "SWEEP",
+    "is_rabbitmq",
 ]  # fmt: skip
+
+
+def is_rabbitmq(url: str) -> bool:
+    """Whether a broker's URL names RabbitMQ."""
+    return url.startswith(("amqp", "pyamqp"))

@@ -8,8 +8,8 @@ of that order that holds it, so the order in which a file lists the queues never
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 from celeriac.errors import PlacementError
@@ -31,8 +31,41 @@ class Resources:
         return f"{text}, {_count(self.gpus, 'GPU')}" if self.gpus else text
 
 
-#: What a step asks for that has no ResourceRequirement (the defaults of CWL v1.2).
-DEFAULT_ASK = Resources(cpus=1, ram=256)
+@dataclass(frozen=True)
+class Ask:
+    """What a step asks for, its expressions evaluated: the least it needs and the most it may use.
+
+    CWL gives a range ("min" to "max", one standing for the other where only one is given). Where the
+    document says nothing the least is CWL's default and there is no most: the queue's limit holds.
+    """
+
+    least: Resources
+    cpus: float | None = None  # the most; None: the document says nothing of CPUs
+    ram: int | None = None  # the most, MiB; None: the document says nothing of memory
+    tmpdir: int = 0  # MiB; told to the tool, no queue limits it
+    outdir: int = 0  # MiB
+    queue: str | None = None  # the queue that a `celeriac:queue` hint names
+    silent: bool = False  # no ResourceRequirement at all: a queue marked `default` is preferred
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it for the journal; what is not set is left out."""
+        least = {"cpus": self.least.cpus, "ram": self.least.ram, "gpus": self.least.gpus}
+        most = {"cpus_max": self.cpus, "ram_max": self.ram, "queue": self.queue, "silent": self.silent or None}
+        sizes = {"tmpdir": self.tmpdir or None, "outdir": self.outdir or None}
+        return least | {key: value for key, value in {**most, **sizes}.items() if value is not None}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Ask:
+        """Rebuild from :meth:`to_json`."""
+        return cls(
+            least=Resources(data["cpus"], data["ram"], data["gpus"]),
+            cpus=data.get("cpus_max"),
+            ram=data.get("ram_max"),
+            tmpdir=data.get("tmpdir", 0),
+            outdir=data.get("outdir", 0),
+            queue=data.get("queue"),
+            silent=data.get("silent", False),
+        )
 
 
 @dataclass(frozen=True)
@@ -47,8 +80,17 @@ class QueueLimits:
     max_runtime: float | None = None  # seconds a step may run; None: no limit
     default: bool = False  # preferred for steps that have no ResourceRequirement
 
+    def to_json(self) -> dict[str, Any]:
+        """Return what differs from the defaults, for the journal."""
+        return {f.name: v for f in fields(self) if (v := getattr(self, f.name)) != f.default}
+
     def __str__(self) -> str:
-        return f"{self.name} ({Resources(self.cpus, self.ram, self.gpus)})"
+        return f"{self.name} ({self.amounts})"
+
+    @property
+    def amounts(self) -> Resources:
+        """What a step on it may use."""
+        return Resources(self.cpus, self.ram, self.gpus)
 
     def holds(self, ask: Resources) -> bool:
         """Whether a step that asks for this may run here."""
@@ -85,45 +127,58 @@ def largest(queues: Sequence[QueueLimits]) -> list[QueueLimits]:
 
 
 def place(
-    ask: Resources | None, queues: Sequence[QueueLimits], chosen: str | None = None, *, step: str = ""
+    ask: Resources,
+    queues: Sequence[QueueLimits],
+    chosen: str | None = None,
+    *,
+    prefer_default: bool = False,
+    step: str = "",
 ) -> QueueLimits:
     """Return the smallest queue that holds the ask, or the chosen one if it holds it.
 
-    ``ask=None`` says that the step has no ResourceRequirement: it then asks for
-    :data:`DEFAULT_ASK`, and the queue marked ``default`` is preferred where it holds that.
-    For the next larger memory after an out-of-memory failure ask for the queue's ``ram + 1``.
+    ``prefer_default``: the queue marked ``default`` comes first, where it holds the ask.
 
     Raises :class:`~celeriac.errors.PlacementError`, which names the step, the ask and the largest
     queues: no queue holds it, the chosen one doesn't or is not there, or the ask is no amount.
     """
-    if ask is None:
-        marked = [queue for queue in queues if queue.default and queue.holds(DEFAULT_ASK)]
-        return place(DEFAULT_ASK, queues if chosen or not marked else marked, chosen, step=step)
     _check(ask, step)
     if chosen is not None:
         return _take(chosen, ask, queues, step)
-    smallest = min((queue for queue in queues if queue.holds(ask)), key=rank, default=None)
-    if smallest is None:
+    holding = sorted((queue for queue in queues if queue.holds(ask)), key=rank)
+    if not holding:
         raise _fits_none(ask, queues, step)
-    return smallest
+    marked = [queue for queue in holding if queue.default and prefer_default]
+    return (marked or holding)[0]
 
 
-def explain(ask: Resources, queues: Sequence[QueueLimits]) -> list[tuple[QueueLimits, str]]:
+def explain(
+    ask: Resources, queues: Sequence[QueueLimits], chosen: str | None = None, *, prefer_default: bool = False
+) -> list[tuple[QueueLimits, str]]:
     """Return every queue, smallest first, with the reason why :func:`place` takes it or not."""
-    taken: QueueLimits | None = None
-    reasons = []
-    for queue in sorted(queues, key=rank):
-        if not queue.holds(ask):
-            reason = f"too small: {_lacks(queue, ask)}"
-        elif taken is not None:
-            reason = f"holds it, but {taken.name} is smaller"
-        else:
-            taken = queue
-            reason = "taken: the smallest that holds it"
-            if queue.gpus and not ask.gpus:
-                reason += " (no queue without GPUs does)"
-        reasons.append((queue, reason))
-    return reasons
+    try:
+        taken = place(ask, queues, chosen, prefer_default=prefer_default)
+    except PlacementError:
+        taken = None
+    by_default = prefer_default and taken is not None and taken.default
+    return [(queue, _reason(queue, ask, taken, chosen, by_default)) for queue in sorted(queues, key=rank)]
+
+
+def _reason(
+    queue: QueueLimits, ask: Resources, taken: QueueLimits | None, chosen: str | None, by_default: bool
+) -> str:
+    if not queue.holds(ask):
+        return f"too small: {_lacks(queue, ask)}"
+    if queue != taken:
+        if chosen is not None:
+            return f"holds it, but the step asks for {chosen}"
+        return f"holds it, but {taken.name if taken else 'another'} is {'the default' if by_default else 'smaller'}"
+    if chosen is not None:
+        return "taken: the step asks for it by name"
+    if by_default:
+        return "taken: the default for steps that ask for nothing"
+    if queue.gpus and not ask.gpus:
+        return "taken: the smallest that holds it (no queue without GPUs does)"
+    return "taken: the smallest that holds it"
 
 
 # --- errors --------------------------------------------------------------------------------------

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import os
+import re
+import tempfile
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -20,6 +22,8 @@ from celeriac.errors import SettingsError
 EMBEDDED = "embedded"
 DEFAULT_BROKER = "redis://127.0.0.1:6379/0"
 PREFIX = "CELERIAC_"
+#: What programs say when an allocation fails: C++, Java, Python, the C library's ENOMEM.
+OOM_PATTERN = r"std::bad_alloc|java\.lang\.OutOfMemoryError|\bMemoryError\b|[Cc]annot allocate memory"
 
 
 def _default_home(environ: Mapping[str, str] = os.environ) -> Path:
@@ -43,9 +47,17 @@ class Settings:
     cancel_poll: float = 2.0  # how often a running step asks whether it was cancelled
     scan_interval: float = 15.0  # how often lost messages and leases are looked for
     scatter_width: int = 32  # items in one chord
-    scatter_window: int = 256  # items of one scatter under way
+    scatter_window: int = 256  # items of one run's scatters under way, at most
+    first_lane: int = 8  # steps of one run that are served before other runs' backlog, on each queue
     infrastructure_attempts: int = 3  # tries of a step whose worker, engine or host failed
-    slots: int = 0  # steps at once in an embedded run; 0: one a CPU
+    memory_ladder: bool = True  # a step that ran out of memory is tried again on the next larger queue
+    oom_exit_codes: str = ""  # exit codes of tools that mean "out of memory", such as "104, 137"
+    oom_pattern: str = OOM_PATTERN  # a regular expression: a failed tool whose last words match ran out of memory
+    slots: int = 0  # steps at once in an embedded run; 0: as many as the host holds
+    slots_dir: str = ""  # the host's ledger of slots, shared by all its workers; empty: one a user
+    host_cpus: float = 0.0  # cores of this host that steps may use; 0: all
+    host_ram: int = 0  # MiB of this host that steps may use; 0: all
+    host_gpus: str = "auto"  # ids of GPUs that steps may use, such as "0,1"; "auto": all, "none": none
     connect_timeout: float = 5.0  # of broker, journal and engine at start
 
     @classmethod
@@ -71,7 +83,32 @@ class Settings:
                 "a heartbeat shorter than the lease was expected",
                 hint="a third of the lease or less lets a worker miss one",
             )
+        settings.oom_codes, settings.oom_words  # noqa: B018  # a wrong one is said here
         return settings
+
+    @property
+    def oom_codes(self) -> frozenset[int]:
+        """The exit codes that mean "out of memory"; raises :class:`~celeriac.errors.SettingsError`."""
+        try:
+            return frozenset(int(code) for code in self.oom_exit_codes.replace(",", " ").split())
+        except ValueError as error:
+            raise SettingsError(
+                f"{PREFIX}OOM_EXIT_CODES is {self.oom_exit_codes!r}, but whole numbers with commas between them "
+                "were expected"
+            ) from error
+
+    @property
+    def oom_words(self) -> re.Pattern[str] | None:
+        """What a tool that ran out of memory says; None for "none". Raises :class:`~celeriac.errors.SettingsError`."""
+        if self.oom_pattern == "none":
+            return None
+        try:
+            return re.compile(self.oom_pattern)
+        except re.error as error:
+            raise SettingsError(
+                f"{PREFIX}OOM_PATTERN is {self.oom_pattern!r}, which is no regular expression: {error}",
+                hint='"none" turns it off',
+            ) from error
 
     @property
     def journal(self) -> str:
@@ -91,6 +128,14 @@ class Settings:
         broker = self.worker_broker
         redis = broker.startswith(("redis", "unix", "socket", "sentinel"))
         return broker if redis else "celeriac.journal.results:JournalBackend"
+
+    @property
+    def slots_directory(self) -> Path:
+        """Where the workers of this host share their ledger of slots; it need not outlive a reboot."""
+        if self.slots_dir:
+            return Path(self.slots_dir).expanduser().absolute()
+        shared = Path("/dev/shm")
+        return (shared if shared.is_dir() else Path(tempfile.gettempdir())) / f"celeriac-{os.getuid()}"
 
     @property
     def runs(self) -> Path:
@@ -127,10 +172,11 @@ def _from_file(path: Path | None) -> dict[str, Any]:
     return values
 
 
-_KINDS: dict[str, type] = {"Path": Path, "str": str, "float": float, "int": int}
-_NAMES = {Path: "a path", str: "a text", float: "a number", int: "a whole number"}
+_KINDS: dict[str, type] = {"Path": Path, "str": str, "float": float, "int": int, "bool": bool}
+_NAMES = {Path: "a path", str: "a text", float: "a number", int: "a whole number", bool: "true or false"}
 #: Numbers that may be 0; all others are above it.
-_MAY_BE_ZERO = {"slots"}
+_MAY_BE_ZERO = {"slots", "host_cpus", "host_ram"}
+_BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
 
 def _convert(name: str, value: Any, key: str, where: str = "") -> Any:
@@ -140,6 +186,8 @@ def _convert(name: str, value: Any, key: str, where: str = "") -> Any:
     if kind is str and isinstance(value, str):
         return value
     wanted = _NAMES[kind]
+    if kind is bool and str(value).lower() in _BOOLEANS:
+        return _BOOLEANS[str(value).lower()]
     if kind in (int, float):
         number = _number(kind, value)
         if number is not None and (number > 0 or (number == 0 and name in _MAY_BE_ZERO)):

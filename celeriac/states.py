@@ -54,6 +54,7 @@ class Outcome(StrEnum):
     SUCCESS = "success"
     PERMANENT = "permanentFail"  # the tool's own failure (CWL permanentFailCodes)
     TEMPORARY = "temporaryFail"  # the tool's own word that a retry may help (temporaryFailCodes)
+    OUT_OF_MEMORY = "outOfMemory"  # it used more than it had: more memory may help
     INFRASTRUCTURE = "infrastructure"  # worker, engine or host; never the tool's fault
     CANCELED = "canceled"
 

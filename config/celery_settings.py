@@ -7,10 +7,10 @@ from typing import Any
 
 from kombu import Queue
 
-from celeriac.names import CONTROL_QUEUE, EXECUTE
+from celeriac.names import CONTROL_QUEUE, EXECUTE, is_rabbitmq
 from celeriac.resources import QueueLimits
 from celeriac.settings import Settings
-from config.rabbitmq import is_rabbitmq, worker_queues
+from config.rabbitmq import worker_queues
 from queues.kombu_queues import task_queues
 
 #: Seconds after which Redis gives an unacknowledged message to another worker. Early acks make it rare.
@@ -59,7 +59,6 @@ def cluster(settings: Settings, queues: Sequence[QueueLimits]) -> dict[str, Any]
 def _redis() -> dict[str, Any]:
     return {
         "task_acks_late": False,  # a visibility timeout would run a long step twice
-        "worker_disable_prefetch": True,
         "broker_transport_options": {
             "visibility_timeout": VISIBILITY,
             "unacked_restore_interval": 10,
@@ -93,5 +92,6 @@ def embedded(queues: Sequence[QueueLimits]) -> dict[str, Any]:
         "broker_transport_options": {"polling_interval": 0.002},
         "worker_send_task_events": False,
         "worker_enable_remote_control": False,
+        "worker_prefetch_multiplier": 0,  # all messages come in at once: steps wait in their own lane of the pool
         "result_extended": False,
     }

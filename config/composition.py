@@ -1,4 +1,4 @@
-"""The composition root: settings -> queues, engine, runners, publisher, put together once an app."""
+"""The composition root: settings -> queues, engine, runners, slots, publisher, put together once an app."""
 
 from __future__ import annotations
 
@@ -6,26 +6,61 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from kombu import Queue
+from queues.slots import HostSlots
+
 from celeriac.container.base import Runner
 from celeriac.engine import Engine
 from celeriac.expression.evaluate import install
-from celeriac.job.run import JobRunner
-from celeriac.resources import QueueLimits
+from celeriac.job.run import JobRunner, MemorySigns
+from celeriac.names import is_rabbitmq
+from celeriac.resources import Budget, QueueLimits
 from celeriac.settings import Settings
-from queues.file import load
+from celeriac.slots import Slots
 from queues.find import PACKAGED, find, host_queue
+from queues.host import host_budget
+from queues.kombu_queues import task_queues
+from queues.source import QueueFile
 from tasks.canvas import CeleryPublisher
 
+#: The queues for new runs, whenever it is called.
+Queues = Callable[[], Sequence[QueueLimits]]
 
-def cluster_queues(settings: Settings) -> tuple[QueueLimits, ...]:
+
+def cluster_queues(settings: Settings) -> QueueFile:
     """Return the queues of a cluster; raises :class:`~celeriac.errors.QueueFileError`."""
-    return load(find(settings.queues or None, Path.cwd()))
+    return QueueFile(find(settings.queues or None, Path.cwd()))
 
 
-def local_queues(settings: Settings) -> tuple[tuple[QueueLimits, ...], bool]:
+def local_queues(settings: Settings) -> tuple[Queues, bool]:
     """Return the queues of an embedded run, and whether they are a file's: else one of this host's size."""
     path = find(settings.queues or None, Path.cwd())
-    return ((host_queue(),), False) if path == PACKAGED else (load(path), True)
+    if path != PACKAGED:
+        return QueueFile(path), True
+    own = (host_queue(),)
+    return lambda: own, False
+
+
+def budget_of(settings: Settings) -> Budget:
+    """Return what this host may give to steps."""
+    named: dict[str, list[str] | None] = {"auto": None, "none": []}
+    gpus = named.get(settings.host_gpus, settings.host_gpus.replace(",", " ").split())
+    return host_budget(cpus=settings.host_cpus, ram=settings.host_ram, gpus=gpus)
+
+
+def host_slots(
+    settings: Settings, jobs: JobRunner, budget: Budget, *, worker: str = "", cap: int | None = None, bounded: bool
+) -> Slots:
+    """Return this host's slots as one worker sees them, ``cap`` at most its own."""
+    return HostSlots(
+        settings.slots_directory,
+        budget,
+        worker=worker,
+        cap=cap,
+        enforce=bounded,
+        clear=jobs.clear,
+        lease=settings.lease,
+    )
 
 
 def job_runner(settings: Settings) -> JobRunner:
@@ -41,15 +76,18 @@ def job_runner(settings: Settings) -> JobRunner:
 
         return ProcessRunner()
 
-    return JobRunner(containers, processes)
+    return JobRunner(containers, processes, MemorySigns(settings.oom_codes, settings.oom_words))
 
 
 def assemble(
     app: Any,
     settings: Settings,
-    queues: Sequence[QueueLimits],
+    queues: Queues,
     *,
-    enforce_limits: bool,
+    slots: Slots | None = None,
+    jobs: JobRunner | None = None,
+    limited: bool = True,
+    fair: bool = True,
     on_end: Callable[[str], None] | None = None,
 ) -> Engine:
     """Put an engine together and hang it on its Celery app."""
@@ -57,10 +95,25 @@ def assemble(
     engine = Engine(
         settings,
         queues,
-        CeleryPublisher(app),
-        job_runner(settings),
-        enforce_limits=enforce_limits,
+        CeleryPublisher(app, lambda queue: _know(app, queue, queues)),
+        jobs or job_runner(settings),
+        slots=slots,
+        limited=limited,
+        fair=fair,
         on_end=on_end,
     )
     app.celeriac = engine
     return engine
+
+
+def _know(app: Any, name: str, queues: Queues) -> None:
+    """Have the app know a queue that came into the file after its start: else it would refuse to send there."""
+    if name not in app.amqp.queues:
+        limits = [limit for limit in queues() if limit.name == name]
+        for queue in _declared(limits, name, str(app.conf.broker_url)):
+            app.amqp.queues.add(queue)
+
+
+def _declared(limits: Sequence[QueueLimits], name: str, broker: str) -> Sequence[Queue]:
+    # a run keeps to the queues of its submit: this one may be gone from the file by now
+    return task_queues(limits or [QueueLimits(name, cpus=1, ram=1)], quorum=is_rabbitmq(broker))[1:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -14,8 +15,10 @@ from celery import Celery
 from celeriac.engine import Engine
 from celeriac.settings import Settings
 from config.celery_settings import embedded
-from config.composition import assemble, local_queues
+from config.composition import assemble, budget_of, host_slots, job_runner, local_queues
+from config.embedded_pool import LanePool
 from config.scanner import Scanner
+from queues.budget import slots
 
 
 @contextmanager
@@ -24,10 +27,14 @@ def running(settings: Settings, on_end: Callable[[str], None]) -> Iterator[Engin
     queues, from_file = local_queues(settings)
     app = Celery("celeriac")
     app.set_default()  # for all threads: the current app is one a thread
-    app.conf.update(embedded(queues))
-    engine = assemble(app, settings, queues, enforce_limits=from_file, on_end=on_end)
+    app.conf.update(embedded(queues()))
+    jobs, budget = job_runner(settings), budget_of(settings)
+    at_once = settings.slots or max([1, math.floor(budget.cpus), *(slots(budget, queue) for queue in queues())])
+    name, cap = f"embedded:{os.getpid()}", settings.slots or None
+    host = host_slots(settings, jobs, budget, worker=name, cap=cap, bounded=True)
+    engine = assemble(app, settings, queues, slots=host, jobs=jobs, limited=from_file, fair=False, on_end=on_end)
     app.loader.import_default_modules()
-    worker = _worker(app, settings)
+    worker = _worker(app, at_once)
     thread = threading.Thread(target=worker.start, name="celeriac-worker", daemon=True)
     thread.start()
     scanner = Scanner(engine)
@@ -36,19 +43,17 @@ def running(settings: Settings, on_end: Callable[[str], None]) -> Iterator[Engin
         yield engine
     finally:
         scanner.stop()
-        engine.leases.stop_all("the command ended")
+        engine.leases.end("the command ended")
         # what Celery says while it is taken down is of no use to anybody: the run has ended
         logging.getLogger("celery").setLevel(logging.CRITICAL + 1)
         worker.stop(in_sighandler=True)
         engine.close()
 
 
-def _worker(app: Celery, settings: Settings) -> Any:
-    slots = settings.slots or os.cpu_count() or 1
+def _worker(app: Celery, slots: int) -> Any:
     return app.WorkController(
-        pool="threads",
-        # one thread beside the steps' own, so that scheduling never waits for a slot
-        concurrency=slots + 1,
+        pool=LanePool,
+        concurrency=slots,
         hostname=f"embedded-{os.getpid()}@localhost",
         loglevel="WARNING",
         without_heartbeat=True,

@@ -35,8 +35,8 @@ class Runtime:
         queues = cluster_queues(settings)
         app = Celery("celeriac")
         app.set_default()  # for all threads: the current app is one a thread
-        app.conf.update(cluster(settings, queues))
-        return assemble(app, settings, queues, enforce_limits=True)
+        app.conf.update(cluster(settings, queues()))
+        return assemble(app, settings, queues)
 
     def queues(self, settings: Settings) -> tuple[Path, Sequence[QueueLimits]]:
         """Return the queue file that workers and clients use here, and its queues."""

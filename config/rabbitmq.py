@@ -8,7 +8,7 @@ worker has nothing to do.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kombu import Queue
@@ -23,11 +23,6 @@ CONSUMER_TIMEOUT = 24 * 24 * 3600 * 1000
 
 #: The first server that takes the timeout from a queue.
 KNOWS_TIMEOUT = (3, 11, 15)
-
-
-def is_rabbitmq(url: str) -> bool:
-    """Whether a broker's URL names RabbitMQ."""
-    return url.startswith(("amqp", "pyamqp"))
 
 
 class LimitedQueue(Queue):
@@ -60,25 +55,20 @@ def _outlasting(queue: Queue) -> dict[str, Any]:
     return fields
 
 
-def keep_a_slot(sender: Any, **rest: Any) -> None:
-    """Give a worker one slot more, for control tasks: what it is sent never exceeds its slots.
+def limit_ahead(queues: Any, names: Sequence[str], slots: int) -> int:
+    """Have each of a worker's queues send it no more steps than it has slots; return the most that it may get.
 
-    Only where it serves one queue of steps: with two, both could fill the slots of both.
+    With several queues these may be more than its slots: they wait, though another worker may be free.
     """
-    queues = sender.app.amqp.queues
-    own = [name for name in queues.consume_from if name != CONTROL_QUEUE]
-    if not is_rabbitmq(str(sender.app.conf.broker_url)) or not own or sender.options.get("autoscale"):
-        return
-    if len(own) > 1:
+    if len(names) > 1:
         log.warning(
             "this worker serves %s: on RabbitMQ it can be sent steps that wait while another worker is free; "
             "start one worker a queue to avoid that",
-            ", ".join(own),
+            ", ".join(names),
         )
-        return
-    queues[own[0]].prefetch = sender.concurrency
-    queues[CONTROL_QUEUE].prefetch = 1
-    sender.concurrency += 1
+    for name in names:
+        queues[name].prefetch = slots
+    return slots * len(names)
 
 
 def warn_of_old_server(sender: Any, **rest: Any) -> None:

@@ -1,9 +1,13 @@
-"""The timer behind the scan: every worker has one, and so has an embedded run."""
+"""The timer behind the scan: every worker has one, and so has an embedded run.
+
+It also tells the journal that the worker is there.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from celeriac.engine.scan import scan
@@ -28,8 +32,14 @@ class Scanner:
         self._stop.set()
 
     def _loop(self) -> None:
+        self._try(self._engine.presence.tell, "other workers are not told of this one")
         while not self._stop.wait(self._engine.settings.scan_interval):
-            try:
-                scan(self._engine)
-            except Exception as error:
-                log.warning("the scan failed and is tried again: %s", error)
+            self._try(self._engine.presence.tell, "other workers are not told of this one")
+            self._try(lambda: scan(self._engine), "the scan failed and is tried again")
+        self._try(self._engine.presence.leave, "other workers are not told that this one ended")
+
+    def _try(self, action: Callable[[], Any], trouble: str) -> None:
+        try:
+            action()
+        except Exception as error:
+            log.warning("%s: %s", trouble, error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from celery import Celery, chain, chord
@@ -10,13 +11,18 @@ from kombu.exceptions import OperationalError
 from celeriac import names
 from celeriac.errors import BrokerUnavailable
 from celeriac.journal.database import hide
+from celeriac.names import is_rabbitmq
 
 
 class CeleryPublisher:
-    """Sends the outbox's messages. Messages carry ids only."""
+    """Sends the outbox's messages. Messages carry ids only.
 
-    def __init__(self, app: Celery) -> None:
+    ``know`` makes a queue known to the app that came into the queue file after its start.
+    """
+
+    def __init__(self, app: Celery, know: Callable[[str], None] = lambda queue: None) -> None:
         self._app = app
+        self._know = know
 
     def publish(self, run: str, kind: str, payload: dict[str, Any]) -> None:
         """Send one message; raises :class:`~celeriac.errors.BrokerUnavailable`."""
@@ -28,14 +34,14 @@ class CeleryPublisher:
                 hint="is it running, and is CELERIAC_BROKER_URL right?",
             ) from error
 
-    def _chain(self, run: str, attempt: str, queue: str, shadow: str) -> None:
+    def _chain(self, run: str, attempt: str, queue: str, lane: int, shadow: str) -> None:
         """Send a plain step: chain( execute | settle )."""
         settle = self._control(names.SETTLE, run, attempt, shadow=f"{shadow} settle")
-        chain(self._execute(run, attempt, queue, shadow), settle).apply_async()
+        chain(self._execute(run, attempt, queue, lane, shadow), settle).apply_async()
 
-    def _chord(self, run: str, batch: str, attempts: list[list[str]], shadow: str) -> None:
+    def _chord(self, run: str, batch: str, attempts: list[list[str]], lane: int, shadow: str) -> None:
         """Send a part of a scatter: chord( execute ... ) | gather."""
-        header = [self._execute(run, attempt, queue, shadow) for attempt, queue in attempts]
+        header = [self._execute(run, attempt, queue, lane, shadow) for attempt, queue in attempts]
         body = self._control(names.GATHER, run, batch, shadow=f"{shadow} gather")
         chord(header)(body)
 
@@ -48,9 +54,18 @@ class CeleryPublisher:
         options = {"correlation_id": correlation} if correlation else {}
         self._app.send_task(names.OUTPUTS, args=(run,), queue=names.CONTROL_QUEUE, **place, **options)
 
-    def _execute(self, run: str, attempt: str, queue: str, shadow: str) -> Any:
+    def _execute(self, run: str, attempt: str, queue: str, lane: int, shadow: str) -> Any:
+        self._know(queue)
         made = self._app.signature(names.EXECUTE, args=(attempt,), immutable=True)
-        return made.set(queue=queue, task_id=attempt, shadow=shadow, kwargsrepr=f"{{'run': '{run}'}}")
+        priority = self._priorities[lane]
+        return made.set(
+            queue=queue, task_id=attempt, shadow=shadow, kwargsrepr=f"{{'run': '{run}'}}", priority=priority
+        )
+
+    @property
+    def _priorities(self) -> tuple[int, int]:
+        """The messages' priorities by lane: Redis takes 0 for the most urgent, AMQP 9 (kombu's documentation)."""
+        return (9, 0) if is_rabbitmq(str(self._app.conf.broker_url)) else (0, 6)
 
     def _control(self, name: str, *args: str, shadow: str | None = None) -> Any:
         made = self._app.signature(name, args=args, immutable=True)

@@ -6,11 +6,13 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from celeriac.engine.dispatch import Dispatch, amounts
 from celeriac.engine.finish import end, finish
 from celeriac.engine.prepare import Prepared, prepare
 from celeriac.engine.turn import Ended, Turn
 from celeriac.errors import CeleriacError
 from celeriac.journal import attempts, nodes, runs
+from celeriac.scheduler.fairness import share
 from celeriac.states import RUN_ENDED, NodeState, RunState
 
 if TYPE_CHECKING:
@@ -34,9 +36,8 @@ def advance(engine: Engine, run: str, *, attempt: str | None = None, batch: str 
             ready = nodes.ready(connection, run, PORTION)
         if row is None or row.state != RunState.RUNNING or row.stopping or not ready:
             return
-        options = engine.options(run, row.options)
         document = engine.document(row.document)
-        prepared = [prepare(engine, run, document, options, node) for node in ready]
+        prepared = [prepare(engine, row, document, node) for node in ready]
         ended = _dispatch(engine, run, prepared)
     if ended:
         finish(engine, run)
@@ -120,22 +121,17 @@ def _failed(turn: Turn, node: Any, error: CeleriacError) -> Ended:
 
 
 def _queue(turn: Turn, prepared: list[Prepared]) -> None:
-    jobs, items, inputs = [], set(), {}
+    jobs, inputs = [], {}
     for one in prepared:
-        assert one.job is not None
-        kept, queue, asked = one.job
-        inputs[one.node.path] = kept
-        jobs.append((one.node.path, one.node.parent, queue, asked, 1))
-        if one.node.idx is not None:
-            items.add(one.node.path)
-    rows = turn.dispatch_jobs(jobs, items, inputs)
-    nodes.queue(
-        turn.connection,
-        [
-            {"run": turn.id, "node": row["path"], "new_attempt": row["id"], "new_inputs": inputs[row["path"]]}
-            for row in rows
-        ],
-    )
+        node, job = one.node, one.job
+        assert job is not None
+        inputs[node.path] = job.inputs
+        granted = None if job.expression else amounts(job.place.granted)
+        scatter = node.parent if node.idx is not None else None
+        jobs.append(
+            Dispatch(node.path, job.place.queue, job.ask.to_json(), granted, job.tool, scatter=scatter)
+        )
+    turn.dispatch(jobs, inputs)
 
 
 def _scatter(turn: Turn, one: Prepared) -> list[Ended]:
@@ -149,7 +145,7 @@ def _scatter(turn: Turn, one: Prepared) -> list[Ended]:
         return turn.items_ended(row)
     process = turn.graph.at(node.step)
     kind = "workflow" if process.steps is not None else "job"
-    window = turn.engine.settings.scatter_window
+    window = share(turn.engine.width(None).window, nodes.scatters(turn.connection, turn.id))
     rows = [
         {
             "run_id": turn.id,

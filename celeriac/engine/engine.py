@@ -17,14 +17,17 @@ from sqlalchemy import Connection
 from celeriac.document.load import Document, DocumentCache
 from celeriac.document.schemas import SchemaCache
 from celeriac.engine.lease import Leases
+from celeriac.engine.presence import Presence
 from celeriac.job.options import RunOptions
 from celeriac.job.place import attempt_directory, run_directory
 from celeriac.job.run import JobRunner
 from celeriac.journal import nodes, outbox, runs
 from celeriac.journal.database import Database
 from celeriac.resources import QueueLimits
+from celeriac.scheduler.fairness import Width, width
 from celeriac.scheduler.retry import RetryPolicy
 from celeriac.settings import Settings
+from celeriac.slots import Slots, Unbounded
 
 Message = tuple[str, dict[str, Any]]
 
@@ -42,27 +45,35 @@ class Engine:
     def __init__(
         self,
         settings: Settings,
-        queues: Sequence[QueueLimits],
+        queues: Callable[[], Sequence[QueueLimits]],
         publisher: Publisher,
         jobs: JobRunner,
         *,
-        enforce_limits: bool = True,
+        slots: Slots | None = None,
+        limited: bool = True,
+        fair: bool = True,
         on_end: Callable[[str], None] | None = None,
     ) -> None:
         self.settings = settings
-        self.queues = tuple(queues)
+        self._queues = queues
         self.publisher = publisher
         self.jobs = jobs
-        self.enforce_limits = enforce_limits  # of the queues, on containers
+        self.slots = slots or Unbounded()
+        self.limited = limited  # the queues' limits hold for tools; False: they are the size of the host
+        self.fair = fair  # other runs may be waiting: none takes all slots
         self.on_end = on_end or (lambda run: None)
         self.database = Database(settings.journal, settings.connect_timeout)
         self.documents = DocumentCache(SchemaCache(settings.home / "cache"))
-        self.policy = RetryPolicy(infrastructure=max(1, settings.infrastructure_attempts))
+        self.policy = RetryPolicy(
+            infrastructure=max(1, settings.infrastructure_attempts), memory_ladder=settings.memory_ladder
+        )
         self.host = socket.gethostname()
         self._token = secrets.token_hex(4)
         self.leases = Leases(self)
+        self.presence = Presence(self)
         self._inputs: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
         self._options: OrderedDict[str, RunOptions] = OrderedDict()
+        self._tables: OrderedDict[str, tuple[QueueLimits, ...]] = OrderedDict()
         self._lock = threading.Lock()
 
     @property
@@ -87,9 +98,23 @@ class Engine:
 
         return self.documents.get(name, body)
 
-    def limits(self, queue: str) -> QueueLimits | None:
-        """Return a queue's limits; None for a queue that the file no longer names."""
-        return next((limits for limits in self.queues if limits.name == queue), None)
+    @property
+    def queues(self) -> Sequence[QueueLimits]:
+        """The queues for new runs, as their file is now."""
+        return self._queues()
+
+    def queue_table(self, run: str, data: Sequence[dict[str, Any]]) -> tuple[QueueLimits, ...]:
+        """Return the queues that a run was submitted with; they never change."""
+        found = self._tables.get(run)
+        if found is None:
+            found = self._tables[run] = tuple(QueueLimits(**entry) for entry in data)
+            _trim(self._tables, 256)
+        return found
+
+    def width(self, seconds: float | None) -> Width:
+        """Return how much of a scatter goes out at a time, when an item takes so long."""
+        most, chord = self.settings.scatter_window, self.settings.scatter_width
+        return width(self.presence.slots(), seconds, most, chord) if self.fair else Width(most, chord)
 
     def directory(self, run: str, options: RunOptions) -> Path:
         """Return a run's own directory."""
@@ -145,8 +170,9 @@ class Engine:
             outbox.done(connection, [number for number, _ in messages])
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Let go of connections and slots."""
         self.jobs.close()
+        self.slots.close()
         self.database.close()
 
 

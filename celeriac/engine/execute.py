@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import shutil
+import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from celeriac.container.base import CancelToken
 from celeriac.document.load import Document
-from celeriac.errors import CeleriacError, JournalUnavailable, StepFailed
+from celeriac.errors import CeleriacError, HostTooSmall, JournalUnavailable, StepFailed
 from celeriac.graph.translate import short
 from celeriac.job.options import RunOptions
 from celeriac.job.place import Place
@@ -18,20 +20,63 @@ from celeriac.job.request import JobRequest
 from celeriac.job.run import JobReport
 from celeriac.journal import attempts
 from celeriac.journal.tables import Record
+from celeriac.resources import QueueLimits, Resources
+from celeriac.slots import Slot
 from celeriac.states import AttemptState, Outcome, RunState
 
 if TYPE_CHECKING:
     from celeriac.engine.engine import Engine
 
 log = logging.getLogger(__name__)
-MIB = 2**20
 
 
 def execute(engine: Engine, attempt: str) -> dict[str, Any] | None:
     """Run an attempt's tool and report; returns its output object.
 
-    None: there was nothing to take (a message that came late or twice), or it did not succeed.
+    None: there was nothing to take (a message that came late or twice), or it did not succeed. Waits
+    until this host has what the attempt was granted; till then another worker may claim it.
     """
+    offered = _offer(engine, attempt)
+    if offered is None:
+        log.debug("attempt %s is not there to be taken", attempt)
+        return None
+    if offered.granted is None:
+        return _execute(engine, attempt, Slot())
+    granted = Resources(**offered.granted)
+    try:
+        try:
+            slot = engine.slots.take(attempt, granted, _still(engine, attempt))
+        except HostTooSmall as error:
+            return _execute(engine, attempt, Slot(), error)
+        return _execute(engine, attempt, slot) if slot is not None else None
+    finally:
+        engine.slots.give_back(attempt)
+
+
+def _offer(engine: Engine, attempt: str) -> Record | None:
+    with engine.database.read() as connection:
+        return attempts.offer(connection, attempt)
+
+
+def _still(engine: Engine, attempt: str) -> Callable[[], bool]:
+    """Return a function that tells whether an attempt can be claimed still; it asks the journal seldom."""
+    asked = time.monotonic()
+
+    def still() -> bool:
+        nonlocal asked
+        if engine.leases.ending:
+            return False
+        if time.monotonic() - asked < engine.settings.cancel_poll:
+            return True
+        asked = time.monotonic()
+        return _offer(engine, attempt) is not None
+
+    return still
+
+
+def _execute(
+    engine: Engine, attempt: str, slot: Slot, problem: CeleriacError | None = None
+) -> dict[str, Any] | None:
     with engine.database.begin() as connection:
         claimed = attempts.claim(connection, attempt, engine.owner, engine.host, engine.settings.lease)
         if claimed is None:
@@ -44,8 +89,10 @@ def execute(engine: Engine, attempt: str) -> dict[str, Any] | None:
     try:
         if work.run_state != RunState.RUNNING:
             report = JobReport(Outcome.CANCELED)
+        elif problem is not None:
+            report = JobReport(Outcome.INFRASTRUCTURE, error=problem)
         else:
-            report = _run(engine, claimed, work, options, place, token)
+            report = _run(engine, claimed, work, options, place, token, slot)
         written = _report(engine, attempt, report, place, claimed.path or work.name, token)
         if written is None:
             log.warning("attempt %s is no longer this worker's: its outputs are dropped", attempt)
@@ -68,7 +115,7 @@ def reported(engine: Engine, attempt: str) -> tuple[bool, dict[str, Any] | None]
 
 
 def _run(
-    engine: Engine, claimed: Record, work: Record, options: RunOptions, place: Place, token: CancelToken
+    engine: Engine, claimed: Record, work: Record, options: RunOptions, place: Place, token: CancelToken, slot: Slot
 ) -> JobReport:
     try:
         document = engine.document(work.document)
@@ -77,7 +124,8 @@ def _run(
             inputs = {**engine.inputs(claimed.run_id, work.parent), **inputs}
         tool = document.tool(work.step)
         known = {short(port["id"]) for port in tool.tool["inputs"]}
-        limits = engine.limits(claimed.queue) if engine.enforce_limits else None
+        granted = Resources(**claimed.granted) if claimed.granted else None
+        queue = _queue(engine, claimed, work)
         request = JobRequest(
             tool=tool,
             inputs={name: value for name, value in inputs.items() if name in known},
@@ -85,8 +133,11 @@ def _run(
             options=options,
             name=claimed.id,
             title=claimed.path or work.name,
-            memory=limits.ram * MIB if limits else None,
-            cpus=limits.cpus if limits else None,
+            granted=granted,
+            limited=engine.limited,
+            max_runtime=queue.max_runtime if queue else None,
+            queue=claimed.queue,
+            gpus=slot.gpus,
             labels={
                 "celeriac.run": claimed.run_id,
                 "celeriac.step": claimed.path,
@@ -105,6 +156,11 @@ def _run(
         )
         return JobReport(Outcome.INFRASTRUCTURE, error=failure)
     return _complete(report, document, claimed.path, work.step)
+
+
+def _queue(engine: Engine, claimed: Record, work: Record) -> QueueLimits | None:
+    queues = engine.queue_table(claimed.run_id, work.queues)
+    return next((queue for queue in queues if queue.name == claimed.queue), None)
 
 
 def _complete(report: JobReport, document: Document, path: str, address: str) -> JobReport:

@@ -30,6 +30,7 @@ class Leases:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._pid = 0
+        self.ending = False  # this process takes nothing more
 
     def watch(self, attempt: str) -> CancelToken:
         """Start to watch an attempt that was claimed just now."""
@@ -47,8 +48,13 @@ class Leases:
         with self._lock:
             self._running.pop(attempt, None)
 
+    def end(self, reason: str) -> None:
+        """Take nothing more, and stop what runs: this process is ending."""
+        self.ending = True
+        self.stop_all(reason)
+
     def stop_all(self, reason: str) -> None:
-        """Stop every tool of this process: it is ending."""
+        """Stop every tool of this process: it is ending, or can't tell the journal that it lives."""
         with self._lock:
             tokens = list(self._running.values())
         for token in tokens:

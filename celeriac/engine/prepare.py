@@ -12,10 +12,10 @@ from celeriac.errors import CeleriacError, StepFailed
 from celeriac.graph.model import Kind, Process, Step
 from celeriac.graph.scatter import Expansion, expand
 from celeriac.job.ask import ask
-from celeriac.job.options import RunOptions
 from celeriac.job.values import process_inputs, step_inputs
 from celeriac.journal.tables import Record
-from celeriac.resources import place
+from celeriac.resources import Ask
+from celeriac.scheduler.placement import Placement, placement
 
 if TYPE_CHECKING:
     from celeriac.document.load import Document
@@ -23,21 +23,32 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Job:
+    """A tool that is ready to be queued."""
+
+    inputs: dict[str, Any]  # its own, without what it shares with its scatter
+    ask: Ask
+    place: Placement
+    tool: str  # its name
+    expression: bool  # evaluated in the worker: it needs no slot
+
+
+@dataclass(frozen=True)
 class Prepared:
     """A node and what is to become of it: exactly one of the fields below ``node`` is set."""
 
     node: Record
-    job: tuple[dict[str, Any], str, dict[str, Any]] | None = None  # inputs, queue, asked
+    job: Job | None = None
     workflow: dict[str, Any] | None = None  # its inputs
     scatter: Expansion | None = None
     skipped: bool = False
     error: CeleriacError | None = None
 
 
-def prepare(engine: Engine, run: str, document: Document, options: RunOptions, node: Record) -> Prepared:
-    """Evaluate one node. Failures are part of the answer."""
+def prepare(engine: Engine, run: Record, document: Document, node: Record) -> Prepared:
+    """Evaluate one node of a run (its short row). Failures are part of the answer."""
     try:
-        return _prepare(engine, run, document, options, node)
+        return _prepare(engine, run, document, node)
     except CeleriacError as error:
         error.where = error.where or (f"step '{node.path}'" if node.path else document.graph.name)
         return Prepared(node, error=error)
@@ -47,12 +58,13 @@ def prepare(engine: Engine, run: str, document: Document, options: RunOptions, n
         return Prepared(node, error=failure)
 
 
-def _prepare(engine: Engine, run: str, document: Document, options: RunOptions, node: Record) -> Prepared:
+def _prepare(engine: Engine, run: Record, document: Document, node: Record) -> Prepared:
+    options = engine.options(run.id, run.options)
     process = document.graph.at(node.step)
     if node.path == "":
         if node.kind == "workflow":
             return Prepared(node, workflow=node.inputs)
-        return _job(engine, document, options, node, process, node.inputs, node.inputs)
+        return _job(engine, run, document, node, process, node.inputs, node.inputs)
     scope, _, name = node.step.rpartition("/")
     workflow = document.graph.at(scope)
     assert workflow.steps is not None
@@ -61,15 +73,15 @@ def _prepare(engine: Engine, run: str, document: Document, options: RunOptions, 
         return Prepared(node, scatter=expand(step.scatter, step.method, node.inputs, node.path))
     arrived = node.inputs
     if node.idx is not None:
-        arrived = {**engine.inputs(run, node.parent), **node.inputs}
+        arrived = {**engine.inputs(run.id, node.parent), **node.inputs}
     inputs = step_inputs(step, workflow, arrived, options.eval_timeout)
     if inputs is None:
         return Prepared(node, skipped=True)
     if process.kind is Kind.WORKFLOW:
         tool = document.tool(node.step)
         return Prepared(node, workflow=process_inputs(tool, inputs, options.eval_timeout, node.path))
-    kept = inputs if node.idx is None else _own(inputs, engine.inputs(run, node.parent))
-    return _job(engine, document, options, node, process, inputs, kept)
+    kept = inputs if node.idx is None else _own(inputs, engine.inputs(run.id, node.parent))
+    return _job(engine, run, document, node, process, inputs, kept)
 
 
 def _own(inputs: dict[str, Any], common: dict[str, Any]) -> dict[str, Any]:
@@ -79,15 +91,17 @@ def _own(inputs: dict[str, Any], common: dict[str, Any]) -> dict[str, Any]:
 
 def _job(
     engine: Engine,
+    run: Record,
     document: Document,
-    options: RunOptions,
     node: Record,
     process: Process,
     inputs: dict[str, Any],
     kept: dict[str, Any],
 ) -> Prepared:
     title = node.path or process.name
+    options = engine.options(run.id, run.options)
     wanted = ask(process, lambda: document.tool(node.step), inputs, options, title)
-    queue = place(wanted, engine.queues, step=title)
-    asked = {"cpus": wanted.cpus, "ram": wanted.ram, "gpus": wanted.gpus}
-    return Prepared(node, job=(kept, queue.name, asked))
+    queues = engine.queue_table(run.id, run.queues)
+    found = placement(wanted, queues, limited=engine.limited, step=title)
+    name = f"{run.name}:{node.step}" if process.is_nameless else process.name
+    return Prepared(node, job=Job(kept, wanted, found, name, process.kind is Kind.EXPRESSION))

@@ -64,7 +64,7 @@ def _lost(engine: Engine, run: str) -> None:
             _replace(turn, gone)
         if not turn.halted:
             for late in attempts.unclaimed(connection, run, engine.settings.lease, PORTION):
-                turn.message("chain", attempt=late.id, queue=late.queue, shadow=turn.shadow(late.path))
+                turn.message_chain(late._mapping)
         messages = turn.flush()
     engine.send(run, messages)
 
@@ -74,9 +74,8 @@ def _replace(turn: Turn, gone: Record) -> None:
     if node is None or node.attempt != gone.id:
         return
     log.warning("attempt %s of %s is lost: its worker %s is gone", gone.number, gone.path, gone.owner)
-    verdict = turn.engine.policy.decide(Outcome.INFRASTRUCTURE, gone.number)
-    if verdict is Verdict.RETRY and not turn.halted:
-        turn.retry(gone)
+    verdict = turn.judge(Outcome.INFRASTRUCTURE, gone)
+    if verdict is Verdict.RETRY and turn.again(gone, verdict):
         return
     error = StepFailed(
         f"'{gone.path}' was lost {gone.number} times: the worker that ran it stopped answering",

@@ -15,7 +15,8 @@ from celeriac.graph.model import Kind
 from celeriac.job.ask import static
 from celeriac.job.options import RunOptions
 from celeriac.journal import outbox, runs
-from celeriac.resources import place
+from celeriac.resources import QueueLimits
+from celeriac.scheduler.placement import placement
 
 if TYPE_CHECKING:
     from celeriac.engine.engine import Engine
@@ -29,6 +30,7 @@ class Submission:
     inputs: dict[str, Any]
     options: RunOptions
     name: str
+    queues: tuple[QueueLimits, ...]
 
 
 def check(
@@ -46,10 +48,11 @@ def check(
     if job is None:
         job = jobs.from_mapping(values or {}, document_uri(document), options.basedir or None)
     loaded = engine.documents.load(document, job.overrides, targets)
-    _check_graph(engine, loaded)
+    queues = tuple(engine.queues)
+    _check_graph(loaded, queues, engine.limited)
     inputs = jobs.initialise(loaded, job, options.eval_timeout)
     name = os.path.basename(document.partition("#")[0]) or "workflow"
-    return Submission(loaded, inputs, replace(options, basedir=job.basedir), name)
+    return Submission(loaded, inputs, replace(options, basedir=job.basedir), name, queues)
 
 
 def document_uri(reference: str) -> str:
@@ -60,7 +63,7 @@ def document_uri(reference: str) -> str:
     return "file://" + os.path.abspath(path) + hash_ + fragment
 
 
-def _check_graph(engine: Engine, document: Document) -> None:
+def _check_graph(document: Document, queues: Sequence[QueueLimits], limited: bool) -> None:
     for path, process in document.graph.walk():
         title = path or process.name
         if process.kind is Kind.OPERATION:
@@ -68,9 +71,9 @@ def _check_graph(engine: Engine, document: Document) -> None:
                 f"'{title}' is an Operation, which says what goes in and out but not how: it can't be run",
                 hint="give the step a CommandLineTool, an ExpressionTool or a Workflow",
             )
-        wanted = static(process) if process.kind in (Kind.TOOL, Kind.EXPRESSION) else None
+        wanted = static(process, title) if process.kind in (Kind.TOOL, Kind.EXPRESSION) else None
         if wanted is not None:
-            place(wanted, engine.queues, step=title)
+            placement(wanted, queues, limited=limited, step=title)
 
 
 def submit(
@@ -92,6 +95,7 @@ def submit(
             document=snapshot.hash,
             inputs=submission.inputs,
             options=submission.options.to_json(),
+            queues=[queue.to_json() for queue in submission.queues],
             reply=reply,
         )
         messages: list[Any] = [("advance", {})] if new else []

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
+from celeriac.engine.dispatch import FIRST, Dispatch, amounts, chords, lanes
 from celeriac.errors import CeleriacError
 from celeriac.graph.merge import gather
 from celeriac.graph.model import Kind, Process, Step
@@ -18,7 +19,10 @@ from celeriac.graph.scatter import collect
 from celeriac.job.options import RunOptions
 from celeriac.journal import attempts, nodes, outbox, runs
 from celeriac.journal.tables import Record
+from celeriac.resources import Ask, Resources
 from celeriac.scheduler import readiness
+from celeriac.scheduler.fairness import share
+from celeriac.scheduler.placement import climb
 from celeriac.scheduler.retry import Verdict
 from celeriac.states import NODE_ENDED, NodeState, Outcome, RunState
 
@@ -35,6 +39,7 @@ class Ended:
     step: str
     state: NodeState
     error: dict[str, Any] | None = None
+    seconds: float | None = None  # that its tool took
 
 
 class Turn:
@@ -47,6 +52,7 @@ class Turn:
         self.id: str = run.id
         self.graph: Process = engine.document(run.document).graph
         self.options: RunOptions = engine.options(run.id, run.options)
+        self.queues = engine.queue_table(run.id, run.queues)
         self.state = RunState(run.state)
         self.stopping: bool = run.stopping
         self.error: dict[str, Any] | None = run.error
@@ -65,9 +71,8 @@ class Turn:
         ended: list[Ended] = []
         succeeded: list[str] = []
         for report in reports:
-            verdict = self.engine.policy.decide(self._judge(report), report.number)
-            if verdict is Verdict.RETRY and not self.halted:
-                self.retry(report)
+            verdict = self._judge(report)
+            if verdict in (Verdict.RETRY, Verdict.CLIMB) and self.again(report, verdict):
                 continue
             state = {
                 Verdict.SUCCEED: NodeState.SUCCESS,
@@ -77,64 +82,86 @@ class Turn:
                 succeeded.append(report.path)
             else:
                 nodes.change(self.connection, self.id, [report.path], state, error=report.error)
-            ended.append(Ended(report.path, report.parent, report.step, state, report.error))
+            seconds = report.ended - report.started
+            ended.append(Ended(report.path, report.parent, report.step, state, report.error, seconds))
         nodes.change(self.connection, self.id, succeeded, NodeState.SUCCESS)
         attempts.settle(self.connection, [report.id for report in reports])
         self.ended(ended)
 
-    def _judge(self, report: Record) -> Outcome:
-        """Return an outcome; a tool that its worker stopped, in a run that nobody cancelled, was interrupted."""
+    def _judge(self, report: Record) -> Verdict:
+        """Return what follows; a tool that its worker stopped, in a run that nobody cancelled, was interrupted."""
         found = Outcome(report.outcome)
-        interrupted = found is Outcome.CANCELED and self.state is RunState.RUNNING
-        return Outcome.INFRASTRUCTURE if interrupted else found
+        if found is Outcome.CANCELED and self.state is RunState.RUNNING:
+            found = Outcome.INFRASTRUCTURE
+        return self.judge(found, report)
 
-    def retry(self, attempt: Record) -> None:
-        """Queue the next attempt of a node."""
-        self.dispatch_jobs([(attempt.path, None, attempt.queue, attempt.asked, attempt.number + 1)], set())
+    def judge(self, outcome: Outcome, attempt: Record) -> Verdict:
+        """Return what follows an outcome that is so many times there now for this node."""
+        again = outcome is not Outcome.SUCCESS and attempt.number > 1
+        times = attempts.failures(self.connection, self.id, attempt.path, outcome) if again else 1
+        return self.engine.policy.decide(outcome, times)
+
+    def again(self, attempt: Record, verdict: Verdict) -> bool:
+        """Queue the next attempt of a node; False when nothing new may start, or there is no more memory to give."""
+        if self.halted:
+            return False
+        queue, granted = attempt.queue, attempt.granted
+        if verdict is Verdict.CLIMB:
+            rung = climb(Ask.from_json(attempt.asked), Resources(**granted), self.queues) if granted else None
+            if rung is None or not self.engine.limited:
+                return False
+            queue, granted = rung.queue, amounts(rung.granted)
+        self.dispatch([Dispatch(attempt.path, queue, attempt.asked, granted, attempt.tool, attempt.number + 1)])
+        return True
 
     # --- dispatch -------------------------------------------------------------------------------
 
-    def dispatch_jobs(
-        self, jobs: Sequence[tuple[str, str | None, str, Any, int]], items: set[str], inputs: Any = None
-    ) -> list[dict[str, Any]]:
-        """Queue attempts: (path, scatter, queue, asked, number); those of ``items`` go out in chords."""
-        rows, batches = [], defaultdict(list)
-        for path, scatter, queue, asked, number in jobs:
-            row = {
-                "id": str(uuid.uuid4()),
-                "run_id": self.id,
-                "path": path,
-                "number": number,
-                "queue": queue,
-                "asked": asked,
-                "batch": None,
-            }
-            rows.append(row)
-            if path in items:
-                batches[scatter].append(row)
-            else:
-                self.message("chain", attempt=row["id"], queue=queue, shadow=self.shadow(path))
-        for scatter, group in batches.items():
-            self._chords(scatter, group)
+    def dispatch(self, jobs: Sequence[Dispatch], inputs: Mapping[str, Any] | None = None) -> None:
+        """Queue attempts, with the ``inputs`` of nodes that were not queued before."""
+        found = self._lanes(jobs)
+        pairs = [(job, job.row(self.id, lane)) for job, lane in zip(jobs, found, strict=True)]
+        for job, row in pairs:
+            if job.scatter is None:
+                self.message_chain(row)
+        items = [pair for pair in pairs if pair[0].scatter is not None]
+        for part in chords(items, self._chord_widths({job.scatter for job, _ in items if job.scatter})):
+            self._send_together(part)
+        rows = [row for _, row in pairs]
         attempts.add(self.connection, rows)
         if inputs is None:
             for row in rows:
                 nodes.change(self.connection, self.id, [row["path"]], NodeState.QUEUED, attempt=row["id"])
-        return rows
+            return
+        queued = [
+            {"run": self.id, "node": row["path"], "new_attempt": row["id"], "new_inputs": inputs[row["path"]]}
+            for row in rows
+        ]
+        nodes.queue(self.connection, queued)
 
-    def _chords(self, scatter: str | None, rows: list[dict[str, Any]]) -> None:
-        width = self.engine.settings.scatter_width
-        for start in range(0, len(rows), width):
-            part = rows[start : start + width]
-            batch = str(uuid.uuid4())
-            for row in part:
-                row["batch"] = batch
-            self.message(
-                "chord",
-                batch=batch,
-                attempts=[[row["id"], row["queue"]] for row in part],
-                shadow=self.shadow(scatter or ""),
-            )
+    def _lanes(self, jobs: Sequence[Dispatch]) -> list[int]:
+        if not self.engine.fair or not jobs:
+            return [FIRST] * len(jobs)
+        return lanes(jobs, attempts.in_first_lane(self.connection, self.id), self.engine.settings.first_lane)
+
+    def _chord_widths(self, scatters: set[str]) -> dict[str | None, int]:
+        known = nodes.seconds(self.connection, self.id, scatters) if self.engine.fair and scatters else {}
+        return {path: self.engine.width(known.get(path)).chord for path in scatters}
+
+    def _send_together(self, rows: Sequence[dict[str, Any]]) -> None:
+        if len(rows) == 1:
+            self.message_chain(rows[0])
+            return
+        batch = str(uuid.uuid4())
+        for row in rows:
+            row["batch"] = batch
+        members = [[row["id"], row["queue"]] for row in rows]
+        shadow = self.shadow(rows[0]["path"])
+        self.message("chord", batch=batch, attempts=members, lane=rows[0]["lane"], shadow=shadow)
+
+    def message_chain(self, row: Mapping[Any, Any]) -> None:
+        """Have one attempt sent alone."""
+        shadow = self.shadow(row["path"])
+        self.message("chain", attempt=row["id"], queue=row["queue"], lane=row["lane"], shadow=shadow)
 
     def shadow(self, path: str) -> str:
         """Return a task's name for people: workflow/step, without indexes (low cardinality)."""
@@ -170,7 +197,8 @@ class Turn:
         if failed and self.options.on_error == "stop" and not self.stopping:
             self.stopping = True
             runs.put(self.connection, self.id, stopping=True)
-        row = nodes.count_down(self.connection, self.id, parent, len(children), len(failed))
+        seconds = _mean(child.seconds for child in children)
+        row = nodes.count_down(self.connection, self.id, parent, len(children), len(failed), seconds)
         if row.kind == "scatter":
             return self.items_ended(row, len(children))
         return self._steps_ended(row, children)
@@ -179,11 +207,18 @@ class Turn:
         """Go on with a scatter of which ``number`` items have ended just now."""
         if row.remaining > 0:
             if not self.halted:
-                nodes.promote(self.connection, self.id, row.path, number)
+                nodes.promote(self.connection, self.id, row.path, self._turns(row, number))
             return []
         names = self.graph.at(row.step).output_names
         found = nodes.item_outputs(self.connection, self.id, row.path)
         return [self.end(row, collect(row.shape, names, found), bool(row.failed))]
+
+    def _turns(self, row: Record, number: int) -> int:
+        """Return how many more items of a scatter get their turn, after ``number`` have ended."""
+        if not self.engine.fair:
+            return number
+        own = share(self.engine.width(row.seconds).window, nodes.scatters(self.connection, self.id))
+        return max(0, own - nodes.under_way(self.connection, self.id, row.path))
 
     def _steps_ended(self, row: Record, children: list[Ended]) -> list[Ended]:
         process = self.graph.at(row.step)
@@ -327,6 +362,11 @@ def _join(scope: str, name: str) -> str:
 
 def _last(path: str) -> str:
     return path.rpartition("/")[2].partition("[")[0]
+
+
+def _mean(seconds: Iterable[float | None]) -> float | None:
+    known = [one for one in seconds if one is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _address(path: str) -> str:

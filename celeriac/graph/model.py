@@ -67,6 +67,12 @@ class Process:
     output_names: tuple[str, ...] = ()
     cwl_version: str = "v1.2"
     cuda: bool = False  # cwltool:CUDARequirement
+    queue: str | None = None  # a `celeriac:queue` hint
+
+    @property
+    def is_nameless(self) -> bool:
+        """Whether the document gives no name: cwltool then makes up another at every load."""
+        return self.name.startswith("_:")
 
     def at(self, path: str) -> Process:
         """Return the process at a step path such as ``align/sort``; the empty path is this one."""

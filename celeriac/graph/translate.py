@@ -15,6 +15,9 @@ _KINDS = {
     "Workflow": Kind.WORKFLOW,
 }
 
+#: The namespace of Celeriac's own hints: `$namespaces: {celeriac: "urn:celeriac:"}` in a document.
+NAMESPACE = "urn:celeriac:"
+
 
 def short(identifier: str) -> str:
     """Return the last part of a CWL identifier: ``file:///x.cwl#main/align/out`` -> ``out``."""
@@ -47,6 +50,7 @@ def translate(process: Any) -> Process:
         outputs=outputs,
         output_names=tuple(short(port["id"]) for port in tool["outputs"]),
         cuda=_requires(process, "http://commonwl.org/cwltool#CUDARequirement"),
+        queue=_queue(process),
         cwl_version=process.metadata.get("http://commonwl.org/cwltool#original_cwlVersion", "v1.2"),
     )
 
@@ -61,6 +65,21 @@ def _check_unique(entries: Any, field: str) -> None:
 
 def _requires(process: Any, name: str) -> bool:
     return process.get_requirement(name)[0] is not None
+
+
+def _queue(process: Any) -> str | None:
+    """Return the queue that a `celeriac:queue` hint names: the step's own, else that of what is around it."""
+    for name in (f"{NAMESPACE}queue", "celeriac:queue"):
+        hint, _ = process.get_requirement(name)
+        if hint is not None:
+            queue = hint.get("name")
+            if not isinstance(queue, str) or not queue:
+                raise DocumentError(
+                    f"the hint celeriac:queue of {process.tool.get('id', 'a step')} names no queue",
+                    hint="write it as `celeriac:queue: {name: advanced}`",
+                )
+            return queue
+    return None
 
 
 def _source_names(process: Any) -> dict[str, str]:

@@ -2,39 +2,93 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from celeriac.document.binding import bind
+from celeriac.errors import PlacementError
 from celeriac.graph.model import Process
 from celeriac.job import build as building
 from celeriac.job.options import RunOptions
 from celeriac.job.place import Place
 from celeriac.job.values import named
-from celeriac.resources import Resources
+from celeriac.resources import Ask, Resources
+
+_FIELDS = ("coresMin", "coresMax", "ramMin", "ramMax", "tmpdirMin", "tmpdirMax", "outdirMin", "outdirMax")
+#: MiB for temporary and output files where a document says nothing (CWL v1.2, ResourceRequirement).
+_DISK = 1024
 
 
-def ask(graph: Process, tool: Any, inputs: dict[str, Any], options: RunOptions, name: str) -> Resources:
+def ask(graph: Process, tool: Any, inputs: dict[str, Any], options: RunOptions, name: str) -> Ask:
     """Return what one job asks for; ``tool()`` gives cwltool's process, needed for expressions only."""
-    fixed = static(graph)
+    fixed = static(graph, name)
     if fixed is not None:
         return fixed
+    evaluated: dict[str, Any] = {}
+
+    def keep(request: dict[str, Any], context: Any) -> dict[str, Any]:
+        evaluated.update(request)
+        return {"cores": request["coresMin"], "ram": request["ramMin"], "tmpdirSize": 0, "outdirSize": 0}
+
     try:
         made = building.context(options, Place(Path("/var/empty")), "ask")
-        resources = bind(tool(), inputs, made).resources
+        made.select_resources = keep
+        bind(tool(), inputs, made)
     except Exception as error:
         raise named(error, f"the resources of '{name}' can't be evaluated") from error
-    gpus = int(resources.get("cudaDeviceCount", 0))
-    return Resources(cpus=float(resources["cores"]), ram=int(resources["ram"]), gpus=gpus)
+    return _ask(graph, evaluated, name)
 
 
-def static(graph: Process) -> Resources | None:
+def static(graph: Process, name: str = "") -> Ask | None:
     """Return what a process asks for when that can be told without inputs, else None."""
     wanted = dict(graph.resources or {})
-    values = [wanted.get(key) for key in ("coresMin", "coresMax", "ramMin", "ramMax", "tmpdirMin", "outdirMin")]
-    if graph.cuda or any(isinstance(value, str) for value in values):
+    if graph.cuda or any(isinstance(wanted.get(key), str) for key in _FIELDS):
         return None
+    request: dict[str, Any] = {}
+    for key in ("cores", "ram", "tmpdir", "outdir"):
+        least, most = wanted.get(f"{key}Min"), wanted.get(f"{key}Max")
+        if least or most:
+            request |= {f"{key}Min": least or most, f"{key}Max": most or least}
+    return _ask(graph, request, name)
+
+
+def _ask(graph: Process, request: Mapping[str, Any], name: str) -> Ask:
+    """Make an ask of an evaluated request; what it leaves out has CWL's default of the document's version."""
+    said = {key for key in ("cores", "ram") if _says(graph, key)}
+    for key in said:
+        if request[f"{key}Max"] < request[f"{key}Min"]:
+            raise PlacementError(
+                f"'{name}' asks for {key}Min {request[f'{key}Min']} and {key}Max {request[f'{key}Max']}: "
+                "a most that is not below the least was expected",
+                hint="Correct the step's ResourceRequirement, or the expression that computes it.",
+                step=name,
+            )
     default = 1024 if graph.cwl_version == "v1.0" else 256
-    cores = wanted.get("coresMin") or wanted.get("coresMax") or 1
-    ram = wanted.get("ramMin") or wanted.get("ramMax") or default
-    return Resources(cpus=float(cores), ram=int(-(-ram // 1)))
+    least = Resources(
+        cpus=float(request.get("coresMin") or 1),
+        ram=_whole(request.get("ramMin") or default),
+        gpus=_whole(request.get("cudaDeviceCountMin") or 0),
+    )
+    # a most without an end is the queue's, as one that the document leaves out
+    cpus, ram = (request[f"{key}Max"] if key in said else math.inf for key in ("cores", "ram"))
+    return Ask(
+        least=least,
+        cpus=float(cpus) if math.isfinite(cpus) else None,
+        ram=_whole(ram) if math.isfinite(ram) else None,
+        tmpdir=_whole(request.get("tmpdirMin") or _DISK),
+        outdir=_whole(request.get("outdirMin") or _DISK),
+        queue=graph.queue,
+        silent=graph.resources is None and not graph.cuda,
+    )
+
+
+def _whole(amount: float) -> int:
+    """Round up; what is not finite stays so, for the placement to refuse."""
+    return math.ceil(amount) if math.isfinite(amount) else amount  # type: ignore[return-value]
+
+
+def _says(graph: Process, key: str) -> bool:
+    wanted = graph.resources or {}
+    return bool(wanted.get(f"{key}Min") or wanted.get(f"{key}Max"))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import cwltool.process
@@ -14,10 +17,11 @@ from celeriac.document.binding import binding
 from celeriac.errors import DocumentError, UnsupportedError
 from celeriac.job.options import RunOptions
 from celeriac.job.place import Place
+from celeriac.resources import Resources
 
 
-def context(options: RunOptions, place: Place, name: str) -> RuntimeContext:
-    """Return cwltool's settings for one job."""
+def context(options: RunOptions, place: Place, name: str, granted: Resources | None = None) -> RuntimeContext:
+    """Return cwltool's settings for one job; ``granted`` is what $(runtime) tells it."""
     made = RuntimeContext(
         {
             "basedir": options.basedir or "/",
@@ -37,9 +41,23 @@ def context(options: RunOptions, place: Place, name: str) -> RuntimeContext:
             "name": name,
         }
     )
+    if granted is not None:
+        made.select_resources = functools.partial(_told, granted)
     if options.default_container:
         made.find_default_container = lambda builder: options.default_container
     return made
+
+
+def _told(granted: Resources, request: Mapping[str, Any], context: RuntimeContext) -> dict[str, Any]:
+    """Return what $(runtime.cores) and the others are (CWL v1.2, Runtime environment)."""
+    return {
+        # a whole number as one: cwltool writes 1.0 as it is
+        "cores": int(granted.cpus) if float(granted.cpus).is_integer() else granted.cpus,
+        "ram": granted.ram,
+        "tmpdirSize": math.ceil(request["tmpdirMin"]),
+        "outdirSize": math.ceil(request["outdirMin"]),
+        **({"cudaDeviceCount": granted.gpus} if granted.gpus else {}),
+    }
 
 
 def build(tool: CommandLineTool, inputs: dict[str, Any], made: RuntimeContext) -> JobBase:

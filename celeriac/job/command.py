@@ -69,12 +69,15 @@ def process_command(job: JobBase, request: JobRequest) -> Command:
     stdin, stdout, stderr = _streams(job, request.place)
     argv = tuple(str(word) for word in job.command_line)
     env = {key: str(value) for key, value in job.environment.items()}
+    if request.gpus:
+        env["CUDA_VISIBLE_DEVICES"] = ",".join(request.gpus)
     if shutil.which(argv[0], path=env.get("PATH")) is None and not (request.place.out / argv[0]).exists():
         raise CommandNotFound(
             f"'{argv[0]}', the program of '{request.title}', was not found on this host",
             hint="install it, or give the tool a DockerRequirement",
             command=list(argv),
         )
+    memory, cpus = _limits(job, request)
     return Command(
         name=request.name,
         argv=argv,
@@ -83,8 +86,15 @@ def process_command(job: JobBase, request: JobRequest) -> Command:
         stdin=stdin,
         stdout=stdout,
         stderr=stderr,
-        time_limit=job.timelimit or None,
+        time_limit=_time_limit(job, request),
+        memory=memory,
+        cpus=cpus,
     )
+
+
+def container_name(attempt: str) -> str:
+    """Return the name of an attempt's container."""
+    return f"celeriac-{attempt}"
 
 
 def container_command(job: JobBase, request: JobRequest, image: Image, mounts: Mounts) -> Command:
@@ -92,22 +102,18 @@ def container_command(job: JobBase, request: JobRequest, image: Image, mounts: M
     stdin, stdout, stderr = _streams(job, request.place)
     options = request.options
     shm, _ = _requirement(job, "http://commonwl.org/cwltool#ShmSize")
-    memory, cpus = request.memory, request.cpus
-    if options.strict_memory_limit:
-        memory = int(job.builder.resources["ram"]) * 2**20
-    if options.strict_cpu_limit:
-        cpus = float(job.builder.resources["cores"])
+    memory, cpus = _limits(job, request)
     env = {key: str(value) for key, value in job.environment.items()}
     env.update({"HOME": job.builder.outdir, "TMPDIR": CONTAINER_TMP})
     return Command(
-        name=f"celeriac-{request.name}",
+        name=container_name(request.name),
         argv=tuple(str(word) for word in job.command_line),
         env={key: value for key, value in env.items() if key != "PATH" or "PATH" in _declared_env(job)},
         workdir=job.builder.outdir,
         stdin=stdin,
         stdout=stdout,
         stderr=stderr,
-        time_limit=job.timelimit or None,
+        time_limit=_time_limit(job, request),
         exact_output=bool(job.stdout or job.stderr),
         memory=memory,
         cpus=cpus,
@@ -118,12 +124,26 @@ def container_command(job: JobBase, request: JobRequest, image: Image, mounts: M
             network=options.custom_network if job.networkaccess else "none",
             read_only=options.read_only,
             shm_size=str(shm["shmSize"]) if shm else None,
-            gpus=int(job.builder.resources.get("cudaDeviceCount", 0)),
+            gpus=request.gpus,
             allow_pull=options.pull,
             force_pull=options.force_pull,
             labels=request.labels,
         ),
     )
+
+
+def _limits(job: JobBase, request: JobRequest) -> tuple[int | None, float | None]:
+    """Return the limits of memory (bytes) and CPUs: what $(runtime) told the tool, where that is a limit."""
+    resources, options = job.builder.resources, request.options
+    memory = int(resources["ram"]) * 2**20 if request.limited or options.strict_memory_limit else None
+    cpus = float(resources["cores"]) if request.limited or options.strict_cpu_limit else None
+    return memory, cpus
+
+
+def _time_limit(job: JobBase, request: JobRequest) -> float | None:
+    """Return the seconds that the tool may take: its own limit or its queue's, whichever is shorter."""
+    limits = [limit for limit in (job.timelimit, request.max_runtime) if limit]
+    return min(limits, default=None)
 
 
 def _declared_env(job: JobBase) -> set[str]:

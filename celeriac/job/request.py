@@ -10,6 +10,7 @@ from cwltool.process import Process
 
 from celeriac.job.options import RunOptions
 from celeriac.job.place import Place
+from celeriac.resources import Resources
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,9 @@ class JobRequest:
     options: RunOptions
     name: str  # unique: the attempt's id
     title: str  # for people: the step's path
-    memory: int | None = None  # bytes
-    cpus: float | None = None
+    granted: Resources | None = None  # what it has: $(runtime) tells it; None: what it asks for
+    limited: bool = False  # what it was granted is a limit
+    gpus: tuple[str, ...] = ()  # ids of this host's GPUs that are its own
+    queue: str = ""
+    max_runtime: float | None = None  # seconds, the queue's limit
     labels: Mapping[str, str] = field(default_factory=dict)

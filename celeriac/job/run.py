@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,12 +24,14 @@ from celeriac.errors import (
     EngineUnreachable,
     KilledFromOutside,
     NameTaken,
+    OutOfMemory,
     StepFailed,
+    TimeLimitExceeded,
     UnsupportedError,
 )
 from celeriac.job import build as building
 from celeriac.job import reuse
-from celeriac.job.command import container_command, docker_required, image_of, process_command
+from celeriac.job.command import container_command, container_name, docker_required, image_of, process_command
 from celeriac.job.request import JobRequest
 from celeriac.job.stage import Mounts, check_inputs, link
 from celeriac.job.values import named
@@ -38,6 +41,18 @@ log = logging.getLogger(__name__)
 
 #: How much of a failed tool's standard error goes into the message.
 TAIL = 2000
+
+
+@dataclass(frozen=True)
+class MemorySigns:
+    """How a tool that ended by itself shows that it ran out of memory."""
+
+    exit_codes: frozenset[int] = frozenset()
+    words: re.Pattern[str] | None = None  # in the end of its standard error
+
+    def tell(self, code: int, said: str) -> bool:
+        """Whether a tool that failed so ran out of memory."""
+        return code in self.exit_codes or bool(self.words and self.words.search(said))
 
 
 @dataclass(frozen=True)
@@ -55,8 +70,11 @@ class JobReport:
 class JobRunner:
     """Runs jobs with a runner for containers and one for plain processes, each made when first needed."""
 
-    def __init__(self, containers: Callable[[], Runner], processes: Callable[[], Runner]) -> None:
+    def __init__(
+        self, containers: Callable[[], Runner], processes: Callable[[], Runner], memory: MemorySigns | None = None
+    ) -> None:
         self._make = {"containers": containers, "processes": processes}
+        self._memory = memory or MemorySigns()
         self._made: dict[str, Runner] = {}
         self._lock = threading.Lock()
 
@@ -65,6 +83,13 @@ class JobRunner:
             if kind not in self._made:
                 self._made[kind] = self._make[kind]()
             return self._made[kind]
+
+    def clear(self, attempt: str) -> bool:
+        """End what is left of an attempt whose worker died; return whether nothing of it is left."""
+        return all(
+            self._runner(kind).clear(name)
+            for kind, name in (("processes", attempt), ("containers", container_name(attempt)))
+        )
 
     def close(self) -> None:
         """Let go of the runners' connections."""
@@ -82,9 +107,11 @@ class JobRunner:
         except Cancelled as error:
             return JobReport(Outcome.CANCELED, error=error)
         except (EngineUnreachable, KilledFromOutside, NameTaken) as error:
-            return JobReport(Outcome.INFRASTRUCTURE, error=error)
+            return _failed(Outcome.INFRASTRUCTURE, error)
+        except OutOfMemory as error:
+            return _failed(Outcome.OUT_OF_MEMORY, error)
         except CeleriacError as error:
-            return JobReport(Outcome.PERMANENT, error=error)
+            return _failed(Outcome.PERMANENT, error)
 
     def _reused(self, tool: CommandLineTool, request: JobRequest, cancel: CancelToken) -> JobReport:
         """Take the result from the cache directory, or put it there."""
@@ -105,7 +132,7 @@ class JobRunner:
         place, options = request.place, request.options
         for directory in (place.root, place.out, place.tmp):
             directory.mkdir(parents=True, exist_ok=True)
-        made = building.context(options, place, request.name)
+        made = building.context(options, place, request.name, request.granted)
         try:
             job = building.build(tool, request.inputs, made)
             check_inputs(job.pathmapper)
@@ -128,6 +155,8 @@ class JobRunner:
         except CeleriacError as error:
             error.fields.setdefault("command", list(command.argv))
             error.where = error.where or f"'{request.title}'"  # a runner knows the attempt's name only
+            if isinstance(error, TimeLimitExceeded) and command.time_limit == request.max_runtime:
+                error.hint = f"queue {request.queue} ends what runs longer than its max_runtime: take another queue"
             raise
         if cancel.cancelled:
             raise Cancelled(f"'{request.title}' was stopped: {cancel.reason}")
@@ -135,10 +164,24 @@ class JobRunner:
             mounts.tame_links()
         if literals is not None:
             relink_initialworkdir(literals, job.outdir, job.builder.outdir, inplace_update=job.inplace_update)
-        return _collect(job, request, command, ended)
+        return _collect(job, request, command, ended, self._memory)
 
 
-def _collect(job: JobBase, request: JobRequest, command: Command, ended: ExitReport) -> JobReport:
+def _failed(outcome: Outcome, error: CeleriacError) -> JobReport:
+    """Report an error with what the tool used till then, where it did run."""
+    peak = error.fields.get("peak_memory")
+    return JobReport(
+        outcome,
+        error=error,
+        exit_code=error.fields.get("exit_code"),
+        peak_memory=None if peak is None else peak // 2**20,
+        cpu_seconds=error.fields.get("cpu_seconds"),
+    )
+
+
+def _collect(
+    job: JobBase, request: JobRequest, command: Command, ended: ExitReport, memory: MemorySigns
+) -> JobReport:
     outcome = _judge(job, ended.exit_code)
     peak = None if ended.peak_memory is None else ended.peak_memory // 2**20
     outputs: Any = None
@@ -151,12 +194,15 @@ def _collect(job: JobBase, request: JobRequest, command: Command, ended: ExitRep
         except Exception as failure:
             outcome, error = Outcome.PERMANENT, _named_output(failure, request.title)
     else:
+        said = _tail(command.stderr)
         error = StepFailed(
             f"'{request.title}' ended with exit code {ended.exit_code}",
-            hint=_tail(command.stderr),
+            hint=f"the end of its standard error:\n{said}" if said else "it said nothing on standard error",
             exit_code=ended.exit_code,
             command=list(command.argv),
         )
+        if memory.tell(ended.exit_code, said):
+            outcome, error = Outcome.OUT_OF_MEMORY, _out_of_memory(error, request, peak)
     return JobReport(outcome, outputs, error, ended.exit_code, peak, ended.cpu_seconds)
 
 
@@ -187,11 +233,22 @@ def _tail(path: Path) -> str:
             text = file.read().decode("utf-8", "replace").strip()
     except OSError:
         return ""
-    return f"the end of its standard error:\n{text}" if text else "it said nothing on standard error"
+    return text
+
+
+def _out_of_memory(error: StepFailed, request: JobRequest, peak: int | None) -> OutOfMemory:
+    had = f"it had {request.granted.ram} MiB" if request.granted and request.limited else "it had no limit"
+    used = f", and used {peak} MiB" if peak else ""
+    return OutOfMemory(
+        f"'{request.title}' ran out of memory: {had}{used}. It ended by itself with exit code "
+        f"{error.fields['exit_code']}",
+        hint=f"raise ramMin in the tool's ResourceRequirement\n{error.hint}",
+        **error.fields,
+    )
 
 
 def _expression(request: JobRequest) -> JobReport:
-    made = building.context(request.options, request.place, request.name)
+    made = building.context(request.options, request.place, request.name, request.granted)
     try:
         builder = bind(request.tool, request.inputs, made)
         normalizeFilesDirs(builder.job)

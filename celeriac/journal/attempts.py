@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from celeriac.journal.database import now
 from celeriac.journal.tables import Record, Value, attempts, nodes, runs
-from celeriac.states import AttemptState
+from celeriac.states import AttemptState, Outcome, RunState
 
 _OPEN = (AttemptState.QUEUED, AttemptState.RUNNING, AttemptState.REPORTED)
 
@@ -38,10 +38,26 @@ _CLAIM = (
         attempts.c.path,
         attempts.c.number,
         attempts.c.queue,
-        attempts.c.asked,
+        attempts.c.granted,
         attempts.c.batch,
     )
 )
+
+
+_OFFER = (
+    select(attempts.c.run_id, attempts.c.path, attempts.c.queue, attempts.c.granted)
+    .select_from(attempts.join(runs, runs.c.id == attempts.c.run_id))
+    .where(
+        attempts.c.id == bindparam("attempt"),
+        attempts.c.state == AttemptState.QUEUED,
+        runs.c.state == RunState.RUNNING,
+    )
+)
+
+
+def offer(connection: Connection, attempt: str) -> Record | None:
+    """Return what an attempt needs that can be claimed; None when it can't be, or its run is being stopped."""
+    return connection.execute(_OFFER, {"attempt": attempt}).first()
 
 
 def claim(connection: Connection, attempt: str, owner: str, host: str, lease: float) -> Record | None:
@@ -58,6 +74,7 @@ _WORK = (
         nodes.c.parent,
         runs.c.document,
         runs.c.options,
+        runs.c.queues,
         runs.c.name,
         runs.c.state.label("run_state"),
     )
@@ -145,7 +162,8 @@ def report(
 _REPORTED = (
     select(
         attempts.c.id, attempts.c.path, attempts.c.number, attempts.c.outcome, attempts.c.error, attempts.c.exit_code,
-        attempts.c.queue, attempts.c.asked, nodes.c.parent, nodes.c.step, nodes.c.idx,
+        attempts.c.queue, attempts.c.asked, attempts.c.granted, attempts.c.tool, attempts.c.lane,
+        attempts.c.started, attempts.c.ended, nodes.c.parent, nodes.c.step, nodes.c.idx,
     )
     .select_from(
         attempts.join(
@@ -184,6 +202,26 @@ def settle(connection: Connection, ids: list[str]) -> None:
         connection.execute(update(attempts).where(attempts.c.id.in_(ids)).values(state=AttemptState.SETTLED))
 
 
+def failures(connection: Connection, run: str, path: str, outcome: Outcome) -> int:
+    """Count the attempts at a node that ended so; those whose worker is lost are infrastructure's."""
+    same = attempts.c.outcome == outcome
+    if outcome is Outcome.INFRASTRUCTURE:
+        # what its worker stopped in a run that nobody cancelled was interrupted
+        same = same | (attempts.c.outcome == Outcome.CANCELED) | (attempts.c.state == AttemptState.LOST)
+    statement = select(func.count()).where(attempts.c.run_id == run, attempts.c.path == path, same)
+    return int(connection.execute(statement).scalar_one())
+
+
+def in_first_lane(connection: Connection, run: str) -> dict[str, int]:
+    """Count a run's open attempts of the first lane by queue."""
+    statement = (
+        select(attempts.c.queue, func.count())
+        .where(attempts.c.run_id == run, attempts.c.state.in_(_OPEN[:2]), attempts.c.lane == 0)
+        .group_by(attempts.c.queue)
+    )
+    return {row[0]: row[1] for row in connection.execute(statement)}
+
+
 def open_count(connection: Connection, run: str) -> int:
     """Count the attempts of a run that may still bring something."""
     statement = select(func.count()).where(attempts.c.run_id == run, attempts.c.state.in_(_OPEN))
@@ -215,6 +253,9 @@ def expire(connection: Connection, run: str) -> Sequence[Record]:
             attempts.c.owner,
             attempts.c.queue,
             attempts.c.asked,
+            attempts.c.granted,
+            attempts.c.tool,
+            attempts.c.lane,
         )
     )
     return connection.execute(statement).all()
@@ -241,6 +282,6 @@ def unclaimed(connection: Connection, run: str, older: float, limit: int) -> Seq
         update(attempts)
         .where(attempts.c.id.in_(late), attempts.c.state == AttemptState.QUEUED)
         .values(lease=2 * now() - attempts.c.created)
-        .returning(attempts.c.id, attempts.c.path, attempts.c.queue, attempts.c.batch)
+        .returning(attempts.c.id, attempts.c.path, attempts.c.queue, attempts.c.lane)
     )
     return connection.execute(statement).all()

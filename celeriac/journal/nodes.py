@@ -26,7 +26,7 @@ def add(connection: Connection, rows: list[dict[str, Any]]) -> None:
 
 _EMPTY: dict[str, Any] = {
     "parent": None, "idx": None, "inputs": None, "outputs": None, "attempt": None, "remaining": None,
-    "failed": None, "shape": None, "error": None, "ended": None,
+    "failed": None, "shape": None, "seconds": None, "error": None, "ended": None,
 }  # fmt: skip
 
 
@@ -87,15 +87,24 @@ def queue(connection: Connection, rows: list[dict[str, Any]]) -> None:
         connection.execute(_QUEUE, rows)
 
 
-def count_down(connection: Connection, run: str, path: str, ended: int, failed: int) -> Record:
-    """Take ``ended`` parts off a scatter or workflow; return what is left and what it is."""
+def count_down(
+    connection: Connection, run: str, path: str, ended: int, failed: int, seconds: float | None = None
+) -> Record:
+    """Take ``ended`` parts off a scatter or workflow; return what is left and what it is.
+
+    ``seconds``: what each took, where that is known.
+    """
     statement = (
         update(nodes)
         .where(nodes.c.run_id == run, nodes.c.path == path)
-        .values(remaining=nodes.c.remaining - ended, failed=func.coalesce(nodes.c.failed, 0) + failed)
+        .values(
+            remaining=nodes.c.remaining - ended,
+            failed=func.coalesce(nodes.c.failed, 0) + failed,
+            seconds=func.coalesce(seconds, nodes.c.seconds),
+        )
         .returning(
             nodes.c.path, nodes.c.parent, nodes.c.step, nodes.c.kind, nodes.c.idx, nodes.c.remaining,
-            nodes.c.failed, nodes.c.shape, nodes.c.state,
+            nodes.c.failed, nodes.c.shape, nodes.c.seconds, nodes.c.state,
         )
     )  # fmt: skip
     return connection.execute(statement).one()
@@ -114,6 +123,33 @@ def promote(connection: Connection, run: str, parent: str, number: int) -> int:
         statement = update(nodes).where(nodes.c.run_id == run, nodes.c.path.in_(paths))
         connection.execute(statement.values(state=NodeState.READY))
     return len(paths)
+
+
+_UNDER_WAY = (NodeState.READY, NodeState.QUEUED, NodeState.RUNNING)
+
+
+def under_way(connection: Connection, run: str, parent: str) -> int:
+    """Count the items of a scatter that have had their turn and have not ended."""
+    statement = select(func.count()).where(
+        nodes.c.run_id == run, nodes.c.parent == parent, nodes.c.state.in_(_UNDER_WAY)
+    )
+    return int(connection.execute(statement).scalar_one())
+
+
+def seconds(connection: Connection, run: str, paths: Iterable[str]) -> dict[str, float]:
+    """Return what the last items of scatters took, where that is known."""
+    statement = select(nodes.c.path, nodes.c.seconds).where(
+        nodes.c.run_id == run, nodes.c.path.in_(list(paths)), nodes.c.seconds.is_not(None)
+    )
+    return {row[0]: row[1] for row in connection.execute(statement)}
+
+
+def scatters(connection: Connection, run: str) -> int:
+    """Count the scatters of a run that are under way."""
+    statement = select(func.count()).where(
+        nodes.c.run_id == run, nodes.c.state == NodeState.RUNNING, nodes.c.kind == "scatter"
+    )
+    return int(connection.execute(statement).scalar_one())
 
 
 def states(connection: Connection, run: str, paths: Iterable[str]) -> dict[str, NodeState]:

@@ -60,6 +60,7 @@ _LOCK = select(
     runs.c.document,
     runs.c.state,
     runs.c.options,
+    runs.c.queues,
     runs.c.stopping,
     runs.c.error,
     runs.c.reply,

@@ -47,6 +47,7 @@ runs = Table(
     Column("state", String(16), nullable=False),
     Column("inputs", Value, nullable=False),
     Column("options", Value, nullable=False),  # of the submitter: outdir, on_error, ...
+    Column("queues", Value, nullable=False),  # the queue file as it was at the submit: the run keeps to it
     Column("outputs", Value),
     Column("error", Value),  # why it failed: CeleriacError.to_dict
     Column("stopping", Boolean, nullable=False, default=False),  # a step failed: start nothing new
@@ -62,9 +63,9 @@ nodes = Table(
     "nodes",
     metadata,
     Column("run_id", String(64), nullable=False),
-    Column("path", String(512), nullable=False),  # "", "align", "align[3]", "align[3]/sort"
-    Column("parent", String(512)),  # None: the root
-    Column("step", String(512), nullable=False),  # the step path, no indexes: "align/sort"
+    Column("path", Text, nullable=False),  # "", "align", "align[3]", "align[3]/sort"
+    Column("parent", Text),  # None: the root
+    Column("step", Text, nullable=False),  # the step path, no indexes: "align/sort"
     Column("kind", String(16), nullable=False),  # job, workflow, scatter
     Column("idx", Integer),  # number among the items of a scatter
     Column("state", String(16), nullable=False),
@@ -74,6 +75,7 @@ nodes = Table(
     Column("remaining", Integer),  # parts that have not ended
     Column("failed", Integer),  # parts that failed
     Column("shape", Value),  # of a scatter
+    Column("seconds", Float),  # of a scatter: what its last items took
     Column("error", Value),
     Column("created", Float, nullable=False),
     Column("ended", Float),
@@ -87,12 +89,15 @@ attempts = Table(
     metadata,
     Column("id", String(36), primary_key=True),  # the execute task's id
     Column("run_id", String(64), nullable=False),
-    Column("path", String(512), nullable=False),
+    Column("path", Text, nullable=False),
     Column("number", Integer, nullable=False),
     Column("state", String(16), nullable=False),
     Column("queue", String(128), nullable=False),
     Column("batch", String(36)),  # the chord that it went out in
-    Column("asked", Value),  # what the step asks for: cpus, ram, gpus
+    Column("lane", Integer, nullable=False, default=0),  # 0: the run's share, served first; 1: the rest
+    Column("tool", Text),  # the tool's name, for what it is known to use
+    Column("asked", Value),  # what the step asks for: resources.Ask
+    Column("granted", Value),  # what it has: cpus, ram, gpus; None: it takes no slot
     Column("outcome", String(16)),
     Column("exit_code", Integer),
     Column("outputs", Value),
@@ -130,6 +135,17 @@ locks = Table(
     Column("name", String(64), primary_key=True),
     Column("owner", String(128), nullable=False),
     Column("until", Float, nullable=False),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("name", String(255), primary_key=True),  # Celery's: celery@host
+    Column("host", String(255), nullable=False),
+    Column("budget", Value, nullable=False),  # what the host may give: cpus, ram, gpus
+    Column("slots", Integer, nullable=False),  # the most steps at once
+    Column("queues", Value, nullable=False),  # queue -> how many of its steps the host holds at once
+    Column("seen", Float, nullable=False),
 )
 
 results = Table(

@@ -103,7 +103,7 @@ class World:
         made = replace(Settings(home=self.home, lease=LEASE, scan_interval=INTERVAL), **{**self.settings, **settings})
         runner = StubRunner(self._behave)
         jobs = JobRunner(lambda: runner, lambda: runner)
-        return Engine(made, self.queues, self, jobs, on_end=self.ended.append)
+        return Engine(made, lambda: self.queues, self, jobs, on_end=self.ended.append)
 
     def _behave(self, command: Command, cancel: CancelToken) -> int:
         with self._lock:

@@ -133,6 +133,7 @@ def test_all_lost_messages_come_again_though_there_are_many(cluster: World, tmp_
     each = step(tool("a"), {"a": "n"}, scatter="a")
     document = write(tmp_path, workflow({"n": "int[]"}, {"each": each}, {"o": output("each/out")}, SCATTER), "s.cwl")
     run = cluster.start(document, {"n": list(range(300))})
+    cluster.engine.fair = False
     cluster.workers[0].settings.__dict__["scatter_window"] = 300
     cluster.deliver(cluster.take())
     del cluster.pending[:]

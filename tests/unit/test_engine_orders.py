@@ -122,13 +122,13 @@ class OrdersContract:
         cluster.drain()
         ids = {a.id for a in cluster.attempts(run)} | {a.batch for a in cluster.attempts(run)}
         ids |= {"default", "advanced"}  # queues
-        known = {"attempt", "queue", "shadow", "batch", "attempts"}
+        known = {"attempt", "queue", "lane", "shadow", "batch", "attempts"}
         for _, kind, payload in cluster.sent[before:]:
             assert set(payload) <= known
             for key, value in payload.items():
                 if key == "shadow":
                     assert value.startswith("wf.cwl") and "[" not in value
-                else:
+                elif key != "lane":
                     found = {word for pair in value for word in pair} if isinstance(value, list) else {value}
                     assert found <= ids, (kind, key, value)
             assert len(payload.get("attempts", ())) <= 2, "a chord is no wider than scatter_width"

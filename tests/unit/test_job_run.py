@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,9 @@ from celeriac.expression.evaluate import install
 from celeriac.job.options import RunOptions
 from celeriac.job.place import Place
 from celeriac.job.request import JobRequest
-from celeriac.job.run import JobReport, JobRunner
+from celeriac.job.run import JobReport, JobRunner, MemorySigns
+from celeriac.resources import Resources
+from celeriac.settings import Settings
 from celeriac.states import Outcome
 
 Play = Callable[[Command], "int | None"]
@@ -43,6 +46,7 @@ class Job:
         self.place = Place(directory / "attempt")
         self.runner = StubRunner()
         self.token = CancelToken()
+        self.request: dict[str, Any] = {}  # what else is asked of the job runner
 
     @property
     def command(self) -> Command:
@@ -61,9 +65,10 @@ class Job:
         self.runner = StubRunner(lambda command, cancel: play(command))
         request = JobRequest(
             tool=load(str(path)).process, inputs=inputs or {}, place=self.place, options=options or RunOptions(),
-            name="attempt-id", title="the/step", memory=2**30, cpus=2.0, labels={"celeriac.run": "r"},
+            name="attempt-id", title="the/step", labels={"celeriac.run": "r"}, **self.request,
         )  # fmt: skip
-        return JobRunner(lambda: self.runner, lambda: self.runner).run(request, self.token)
+        signs = MemorySigns(frozenset({104}), Settings().oom_words)
+        return JobRunner(lambda: self.runner, lambda: self.runner, signs).run(request, self.token)
 
 
 @pytest.fixture
@@ -100,7 +105,7 @@ def test_exit_codes(job: Job, code: int, fields: dict[str, Any], outcome: Outcom
         (KilledFromOutside("x"), Outcome.INFRASTRUCTURE),
         (EngineUnreachable("x"), Outcome.INFRASTRUCTURE),
         (Cancelled("x"), Outcome.CANCELED),
-        (OutOfMemory("x"), Outcome.PERMANENT),
+        (OutOfMemory("x"), Outcome.OUT_OF_MEMORY),
         (TimeLimitExceeded("x"), Outcome.PERMANENT),
         (ImageNotFound("x"), Outcome.PERMANENT),
     ],
@@ -171,7 +176,8 @@ def test_a_program_that_is_not_there_is_named_before_it_is_started(job: Job) -> 
     assert job.runner.commands == []
 
 
-def test_a_container_gets_the_queue_s_limits_and_is_locked_down(job: Job) -> None:
+def test_a_container_gets_what_it_was_granted_and_is_locked_down(job: Job) -> None:
+    job.request = {"granted": Resources(2, 1024), "limited": True}
     assert job.run(requirements=[DOCKER]).outcome is Outcome.SUCCESS
     command = job.command
     assert command.container is not None
@@ -189,6 +195,78 @@ def test_strict_limits_are_what_the_step_asked_for(job: Job) -> None:
     options = RunOptions(strict_memory_limit=True, strict_cpu_limit=True)
     job.run(options=options, requirements=[DOCKER, asks])
     assert (job.command.memory, job.command.cpus) == (300 * 2**20, 1.0)
+
+
+def test_what_is_no_limit_limits_nothing(job: Job) -> None:
+    job.request = {"granted": Resources(1, 256)}
+    job.run(requirements=[DOCKER])
+    assert (job.command.memory, job.command.cpus) == (None, None)
+
+
+@pytest.mark.parametrize("granted", [Resources(2, 1024), Resources(1.5, 300), Resources(1, 256)], ids=str)
+@pytest.mark.parametrize("requirements", [[DOCKER], []], ids=["container", "process"])
+def test_the_tool_is_told_what_it_has(job: Job, granted: Resources, requirements: list[Any]) -> None:
+    """Rounded up where it is a fraction (CWL v1.2, Runtime environment); no 2.0 for 2."""
+    job.request = {"granted": granted, "limited": True}
+    arguments = ["$(runtime.cores)", "$(runtime.ram)"]
+    asks = {"class": "ResourceRequirement", "ramMin": 100}
+    job.run(requirements=[*requirements, asks], arguments=arguments)
+    assert job.command.argv[-2:] == (str(math.ceil(granted.cpus)), str(granted.ram))
+    assert (job.command.memory, job.command.cpus) == (granted.ram * 2**20, granted.cpus)
+
+
+@pytest.mark.parametrize(
+    ("own", "queue", "expected"), [(None, None, None), (30, None, 30), (None, 20.0, 20), (30, 20.0, 20), (10, 20.0, 10)]
+)
+def test_the_shorter_time_limit_holds(job: Job, own: int | None, queue: float | None, expected: float | None) -> None:
+    job.request = {"max_runtime": queue, "queue": "short"}
+    limit = [{"class": "ToolTimeLimit", "timelimit": own}] if own else []
+    job.run(requirements=limit)
+    assert job.command.time_limit == expected
+
+
+def test_a_step_that_its_queue_ended_says_so(job: Job) -> None:
+    job.request = {"max_runtime": 20.0, "queue": "short"}
+
+    def too_long(command: Command) -> int:
+        raise TimeLimitExceeded("too long", hint="raise the tool's ToolTimeLimit", limit=command.time_limit)
+
+    report = job.run(too_long)
+    assert report.outcome is Outcome.PERMANENT
+    assert report.error is not None
+    assert "queue short" in report.error.hint and "max_runtime" in report.error.hint
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "outcome"),
+    [
+        (1, "MemoryError", Outcome.OUT_OF_MEMORY),
+        (104, "", Outcome.OUT_OF_MEMORY),
+        (1, "no such file", Outcome.PERMANENT),
+        (0, "MemoryError was caught", Outcome.SUCCESS),
+    ],
+)
+def test_a_tool_that_ends_by_itself_without_memory(job: Job, code: int, said: str, outcome: Outcome) -> None:
+    job.request = {"granted": Resources(1, 512), "limited": True}
+
+    def play(command: Command) -> int:
+        command.stderr.write_text(said)
+        return code
+
+    report = job.run(play)
+    assert report.outcome is outcome
+    if outcome is Outcome.OUT_OF_MEMORY:
+        assert isinstance(report.error, OutOfMemory)
+        assert "it had 512 MiB" in report.error.message
+
+
+def test_what_a_tool_used_till_it_was_ended_is_kept(job: Job) -> None:
+    def used(command: Command) -> int:
+        raise OutOfMemory("too much", peak_memory=5 * 2**20, cpu_seconds=1.5, exit_code=137)
+
+    report = job.run(used)
+    assert (report.outcome, report.peak_memory, report.cpu_seconds) == (Outcome.OUT_OF_MEMORY, 5, 1.5)
+    assert report.exit_code == 137
 
 
 def test_network_and_time_limit_are_asked_for(job: Job) -> None:

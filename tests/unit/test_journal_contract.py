@@ -49,7 +49,7 @@ def at_once(call: Callable[[int], Any], threads: int = THREADS) -> list[Any]:
 
 def a_run(database: Database, name: str = "r", **values: Any) -> None:
     with database.begin() as connection:
-        given_ = {"name": "wf.cwl", "document": "d", "inputs": {}, "options": {}, **values}
+        given_ = {"name": "wf.cwl", "document": "d", "inputs": {}, "options": {}, "queues": [], **values}
         runs.add(connection, id=name, **given_)
 
 
@@ -63,7 +63,12 @@ def an_attempt(database: Database, name: str, run: str = "r", path: str = "s", n
     with database.begin() as connection:
         attempts.add(
             connection,
-            [{"id": name, "run_id": run, "path": path, "number": number, "queue": "q", "asked": {}, "batch": None}],
+            [
+                {
+                    "id": name, "run_id": run, "path": path, "number": number, "queue": "q", "lane": 0,
+                    "tool": "t", "asked": {}, "granted": None, "batch": None,
+                }
+            ],  # fmt: skip
         )
 
 
@@ -183,7 +188,7 @@ class JournalContract:
 
     def test_what_failed_is_undone(self, database: Database) -> None:
         with pytest.raises(ZeroDivisionError), database.begin() as connection:
-            runs.add(connection, id="r", name="", document="", inputs={}, options={})
+            runs.add(connection, id="r", name="", document="", inputs={}, options={}, queues=[])
             raise ZeroDivisionError
         with database.read() as connection:
             assert runs.get(connection, "r") is None
@@ -213,7 +218,7 @@ class JournalContract:
         database = _opened(url)
         with database.begin() as connection:
             connection.execute(text("DELETE FROM runs"))
-            runs.add(connection, id="v", name="", document="", inputs={"value": value}, options={})
+            runs.add(connection, id="v", name="", document="", inputs={"value": value}, options={}, queues=[])
             found = runs.inputs(connection, "v")["value"]
         assert found == value and repr(found) == repr(value)
 

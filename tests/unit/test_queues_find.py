@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from celeriac.errors import QueueFileError
-from celeriac.resources import DEFAULT_ASK, place
+from celeriac.resources import Resources, place
 from queues.file import load
 from queues.find import PACKAGED, find, host_queue
 
@@ -71,7 +71,7 @@ def test_the_real_host_holds_a_plain_step() -> None:
     assert 1 <= queue.cpus <= max(1.0, ALL)
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // MIB
     assert 256 <= queue.ram <= total
-    assert place(DEFAULT_ASK, [queue]) == queue
+    assert place(Resources(1, 256), [queue]) == queue
 
 
 def test_no_control_groups(tmp_path: Path) -> None:

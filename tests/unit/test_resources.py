@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from celeriac.errors import PlacementError
-from celeriac.resources import DEFAULT_ASK, QueueLimits, Resources, explain, largest, place, rank
+from celeriac.resources import Ask, QueueLimits, Resources, explain, largest, place, rank
 
 ADVANCED = QueueLimits("advanced", cpus=2, ram=2048)
 DEFAULT = QueueLimits("default", cpus=1, ram=1024)
@@ -170,15 +170,35 @@ def test_equal_queues_go_by_name() -> None:
 
 def test_a_step_that_asks_nothing_prefers_the_default_queue() -> None:
     marked = QueueLimits("main", cpus=4, ram=4096, default=True)
-    assert place(None, [*LADDER, marked]) == marked
-    assert place(None, [*LADDER, marked], "advanced") == ADVANCED
-    assert place(DEFAULT_ASK, [*LADDER, marked]) == DEFAULT
-    assert place(None, LADDER) == DEFAULT
+    silent = Resources(1, 256)
+    assert place(silent, [*LADDER, marked], prefer_default=True) == marked
+    assert place(silent, [*LADDER, marked], "advanced", prefer_default=True) == ADVANCED
+    assert place(silent, [*LADDER, marked]) == DEFAULT
+    assert place(silent, LADDER, prefer_default=True) == DEFAULT
+    reasons = {queue.name: why for queue, why in explain(silent, [*LADDER, marked], prefer_default=True)}
+    assert reasons["main"] == "taken: the default for steps that ask for nothing"
+    assert reasons["default"] == "holds it, but main is the default"
 
 
 def test_a_default_queue_too_small_for_cwl_is_passed_over() -> None:
     tiny = QueueLimits("tiny", cpus=0.5, ram=128, default=True)
-    assert place(None, [tiny, *LADDER]) == DEFAULT
+    assert place(Resources(1, 256), [tiny, *LADDER], prefer_default=True) == DEFAULT
+
+
+def test_a_chosen_queue_is_explained() -> None:
+    reasons = {queue.name: why for queue, why in explain(Resources(1, 1), LADDER, "advanced")}
+    assert reasons == {
+        "default": "holds it, but the step asks for advanced",
+        "advanced": "taken: the step asks for it by name",
+    }
+
+
+@given(asks, queue_lists)
+def test_an_ask_survives_the_journal(least: Resources, queues: list[QueueLimits]) -> None:
+    for ask in (Ask(least), Ask(least, cpus=4.0, ram=9, tmpdir=1, outdir=2, queue="a", silent=True)):
+        assert Ask.from_json(json.loads(json.dumps(ask.to_json()))) == ask
+    for queue in queues:
+        assert QueueLimits(**json.loads(json.dumps(queue.to_json()))) == queue
 
 
 # --- errors --------------------------------------------------------------------------------------

@@ -17,12 +17,15 @@ NAMES = [field.name for field in fields(Settings)]
 NUMBERS = [field.name for field in fields(Settings) if field.type in ("int", "float")]
 WHOLE = [field.name for field in fields(Settings) if field.type == "int"]
 TEXTS = [field.name for field in fields(Settings) if field.type == "str"]
+MAY_BE_ZERO = {"slots", "host_cpus", "host_ram"}  # each means: as there is
 #: A value of each that is not its default, as TOML and as what comes out.
 OTHER: dict[str, Any] = {
     **{name: f"{name}-value" for name in TEXTS},
     **dict.fromkeys(NUMBERS, 41),
     "heartbeat": 4,
     "home": "/srv/celeriac",
+    "memory_ladder": False,
+    "oom_exit_codes": "3, 104",
 }
 
 
@@ -34,7 +37,7 @@ def load(directory: Path, toml: str = "", **env: str) -> Settings:
 
 
 def toml(name: str, value: Any) -> str:
-    return f"{name} = {value!r}\n"
+    return f"{name} = {str(value).lower() if isinstance(value, bool) else repr(value)}\n"
 
 
 def test_nothing_set_is_all_defaults(tmp_path: Path) -> None:
@@ -57,7 +60,8 @@ def test_each_has_one_name_in_the_environment_and_the_file(tmp_path: Path, name:
 def test_the_environment_wins_unless_it_is_empty(tmp_path: Path, name: str) -> None:
     file, variable = toml(name, OTHER[name]), PREFIX + name.upper()
     from_file = getattr(load(tmp_path, file), name)
-    changed = "/other" if name not in NUMBERS else "5" if name == "heartbeat" else "50"
+    special = {"heartbeat": "5", "oom_exit_codes": "9", "memory_ladder": "True"}
+    changed = special.get(name, "50" if name in NUMBERS else "/other")
     assert str(getattr(load(tmp_path, file, **{variable: changed}), name)).removesuffix(".0") == changed
     assert getattr(load(tmp_path, file, **{variable: ""}), name) == from_file
 
@@ -66,16 +70,16 @@ def test_the_environment_wins_unless_it_is_empty(tmp_path: Path, name: str) -> N
 @pytest.mark.parametrize("value", ["abc", "-1", "nan", "inf", "1e999", "1 2"])
 def test_a_number_is_a_number(tmp_path: Path, name: str, value: str) -> None:
     kind = "a whole number" if name in WHOLE else "a number"
-    least = "of 0 or more" if name == "slots" else "above 0"
+    least = "of 0 or more" if name in MAY_BE_ZERO else "above 0"
     with pytest.raises(SettingsError) as caught:
         load(tmp_path, **{PREFIX + name.upper(): value})
     assert str(caught.value) == f"{PREFIX}{name.upper()} is '{value}', but {kind} {least} was expected"
 
 
 @pytest.mark.parametrize("name", NUMBERS)
-def test_only_slots_may_be_zero(tmp_path: Path, name: str) -> None:
-    if name == "slots":
-        assert load(tmp_path, CELERIAC_SLOTS="0").slots == 0
+def test_some_may_be_zero(tmp_path: Path, name: str) -> None:
+    if name in MAY_BE_ZERO:
+        assert getattr(load(tmp_path, **{PREFIX + name.upper(): "0"}), name) == 0
     else:
         with pytest.raises(SettingsError, match="above 0 was expected"):
             load(tmp_path, **{PREFIX + name.upper(): "0"})
@@ -167,3 +171,38 @@ def test_results_follow_the_broker(broker: str, result: str, expected: tuple[str
 
 def test_a_broker_without_results_leaves_them_to_the_journal() -> None:
     assert "journal" in Settings(broker_url="amqp://h").worker_results
+
+
+@pytest.mark.parametrize(("value", "codes"), [("", set()), ("104", {104}), ("3, 104 137", {3, 104, 137})])
+def test_exit_codes_of_memory(tmp_path: Path, value: str, codes: set[int]) -> None:
+    assert load(tmp_path, CELERIAC_OOM_EXIT_CODES=value).oom_codes == codes
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("CELERIAC_OOM_EXIT_CODES", "a lot", "whole numbers with commas between them were expected"),
+        ("CELERIAC_OOM_PATTERN", "(", "is no regular expression"),
+        ("CELERIAC_MEMORY_LADDER", "maybe", "true or false was expected"),
+    ],
+)
+def test_a_wrong_word_on_memory_is_refused_at_start(tmp_path: Path, name: str, value: str, expected: str) -> None:
+    with pytest.raises(SettingsError, match=expected):
+        load(tmp_path, **{name: value})
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "terminate called after throwing an instance of 'std::bad_alloc'",
+        'Exception in thread "main" java.lang.OutOfMemoryError: Java heap space',
+        "MemoryError",
+        "fork: Cannot allocate memory",
+    ],
+)
+def test_words_of_programs_without_memory(said: str) -> None:
+    pattern = Settings().oom_words
+    assert pattern is not None
+    assert pattern.search(said)
+    assert not pattern.search("MyMemoryErrors: 0")
+    assert Settings(oom_pattern="none").oom_words is None

@@ -1,4 +1,4 @@
-"""The first schema: documents, runs, nodes, attempts, outbox, locks, results."""
+"""The first schema: documents, runs, nodes, attempts, outbox, locks, results, workers."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,12 +14,15 @@ def upgrade() -> None:
         "attempts",
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("run_id", sa.String(length=64), nullable=False),
-        sa.Column("path", sa.String(length=512), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("queue", sa.String(length=128), nullable=False),
         sa.Column("batch", sa.String(length=36), nullable=True),
+        sa.Column("lane", sa.Integer(), nullable=False),
+        sa.Column("tool", sa.Text(), nullable=True),
         sa.Column("asked", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("granted", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("outcome", sa.String(length=16), nullable=True),
         sa.Column("exit_code", sa.Integer(), nullable=True),
         sa.Column("outputs", sa.JSON(none_as_null=True), nullable=True),
@@ -55,9 +58,9 @@ def upgrade() -> None:
     op.create_table(
         "nodes",
         sa.Column("run_id", sa.String(length=64), nullable=False),
-        sa.Column("path", sa.String(length=512), nullable=False),
-        sa.Column("parent", sa.String(length=512), nullable=True),
-        sa.Column("step", sa.String(length=512), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("parent", sa.Text(), nullable=True),
+        sa.Column("step", sa.Text(), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("idx", sa.Integer(), nullable=True),
         sa.Column("state", sa.String(length=16), nullable=False),
@@ -67,6 +70,7 @@ def upgrade() -> None:
         sa.Column("remaining", sa.Integer(), nullable=True),
         sa.Column("failed", sa.Integer(), nullable=True),
         sa.Column("shape", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("seconds", sa.Float(), nullable=True),
         sa.Column("error", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("created", sa.Float(), nullable=False),
         sa.Column("ended", sa.Float(), nullable=True),
@@ -102,6 +106,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("inputs", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("options", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("queues", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("outputs", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("error", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("stopping", sa.Boolean(), nullable=False),
@@ -113,9 +118,20 @@ def upgrade() -> None:
     )
     op.create_index("runs_by_state", "runs", ["state"], unique=False)
     op.create_index("runs_by_time", "runs", ["created"], unique=False)
+    op.create_table(
+        "workers",
+        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("host", sa.String(length=255), nullable=False),
+        sa.Column("budget", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("slots", sa.Integer(), nullable=False),
+        sa.Column("queues", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("seen", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("workers")
     op.drop_index("runs_by_time", table_name="runs")
     op.drop_index("runs_by_state", table_name="runs")
     op.drop_table("runs")
