@@ -17,6 +17,7 @@ _KINDS = {
 
 #: The namespace of Celeriac's own hints: `$namespaces: {celeriac: "urn:celeriac:"}` in a document.
 NAMESPACE = "urn:celeriac:"
+_QUEUE_HINTS = (f"{NAMESPACE}queue", "celeriac:queue")  # in a document that declares the namespace, and in others
 
 
 def short(identifier: str) -> str:
@@ -69,17 +70,17 @@ def _requires(process: Any, name: str) -> bool:
 
 def _queue(process: Any) -> str | None:
     """Return the queue that a `celeriac:queue` hint names: the step's own, else that of what is around it."""
-    for name in (f"{NAMESPACE}queue", "celeriac:queue"):
-        hint, _ = process.get_requirement(name)
-        if hint is not None:
-            queue = hint.get("name")
-            if not isinstance(queue, str) or not queue:
-                raise DocumentError(
-                    f"the hint celeriac:queue of {process.tool.get('id', 'a step')} names no queue",
-                    hint="write it as `celeriac:queue: {name: advanced}`",
-                )
-            return queue
-    return None
+    hint = next((hint for hint in reversed(process.hints) if hint["class"] in _QUEUE_HINTS), None)
+    if hint is None:
+        return None
+    # not `name`: that is an identifier in CWL, which becomes a URI of the document
+    queue = hint.get("queue")
+    if not isinstance(queue, str) or not queue:
+        raise DocumentError(
+            f"the hint celeriac:queue names no queue: its field 'queue' is {queue!r}",
+            hint="write it as `celeriac:queue: {queue: advanced}`",
+        )
+    return queue
 
 
 def _source_names(process: Any) -> dict[str, str]:

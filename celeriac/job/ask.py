@@ -19,6 +19,7 @@ from celeriac.resources import Ask, Resources
 _FIELDS = ("coresMin", "coresMax", "ramMin", "ramMax", "tmpdirMin", "tmpdirMax", "outdirMin", "outdirMax")
 #: MiB for temporary and output files where a document says nothing (CWL v1.2, ResourceRequirement).
 _DISK = 1024
+_DISKS = ("tmpdirMin", "outdirMin")
 
 
 def ask(graph: Process, tool: Any, inputs: dict[str, Any], options: RunOptions, name: str) -> Ask:
@@ -56,15 +57,7 @@ def static(graph: Process, name: str = "") -> Ask | None:
 
 def _ask(graph: Process, request: Mapping[str, Any], name: str) -> Ask:
     """Make an ask of an evaluated request; what it leaves out has CWL's default of the document's version."""
-    said = {key for key in ("cores", "ram") if _says(graph, key)}
-    for key in said:
-        if request[f"{key}Max"] < request[f"{key}Min"]:
-            raise PlacementError(
-                f"'{name}' asks for {key}Min {request[f'{key}Min']} and {key}Max {request[f'{key}Max']}: "
-                "a most that is not below the least was expected",
-                hint="Correct the step's ResourceRequirement, or the expression that computes it.",
-                step=name,
-            )
+    _check(request, name)
     default = 1024 if graph.cwl_version == "v1.0" else 256
     least = Resources(
         cpus=float(request.get("coresMin") or 1),
@@ -72,15 +65,38 @@ def _ask(graph: Process, request: Mapping[str, Any], name: str) -> Ask:
         gpus=_whole(request.get("cudaDeviceCountMin") or 0),
     )
     # a most without an end is the queue's, as one that the document leaves out
-    cpus, ram = (request[f"{key}Max"] if key in said else math.inf for key in ("cores", "ram"))
+    cpus, ram = (request[f"{key}Max"] if _says(graph, key) else math.inf for key in ("cores", "ram"))
     return Ask(
         least=least,
-        cpus=float(cpus) if math.isfinite(cpus) else None,
-        ram=_whole(ram) if math.isfinite(ram) else None,
+        cpus=max(float(cpus), least.cpus) if math.isfinite(cpus) else None,
+        ram=max(_whole(ram), least.ram) if math.isfinite(ram) else None,
         tmpdir=_whole(request.get("tmpdirMin") or _DISK),
         outdir=_whole(request.get("outdirMin") or _DISK),
         queue=graph.queue,
         silent=graph.resources is None and not graph.cuda,
+    )
+
+
+def _check(request: Mapping[str, Any], name: str) -> None:
+    """Raise :class:`~celeriac.errors.PlacementError` for what an expression computed and no host could give."""
+    for field, amount in request.items():
+        if isinstance(amount, bool) or not isinstance(amount, (int, float)) or math.isnan(amount):
+            raise _wrong(name, f"{field} {amount!r}: a number was expected")
+        if field in _DISKS and not 0 <= amount < math.inf:
+            raise _wrong(name, f"{field} {amount}: a finite number that is not negative was expected")
+    for key in ("cores", "ram"):
+        least, most = request.get(f"{key}Min", 0), request.get(f"{key}Max", math.inf)
+        if most < least:
+            raise _wrong(
+                name, f"{key}Min {least} and {key}Max {most}: a most that is not below the least was expected"
+            )
+
+
+def _wrong(name: str, what: str) -> PlacementError:
+    return PlacementError(
+        f"'{name}' asks for {what}",
+        hint="Correct the step's ResourceRequirement, or the expression that computes it.",
+        step=name,
     )
 
 

@@ -1,0 +1,99 @@
+"""How attempts go out: each once, a run's share in the first lane, items in chords that are alike."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from celeriac.engine.dispatch import FIRST, LATER, Dispatch, amounts, chords, lanes
+from celeriac.resources import Resources
+
+QUEUES = st.sampled_from(["default", "advanced", "gpu"])
+SCATTERS = st.sampled_from(["align", "sort"])
+WIDTHS: st.SearchStrategy[dict[str | None, int]] = st.fixed_dictionaries(
+    {"align": st.integers(1, 5), "sort": st.integers(1, 5)}
+)
+
+
+def job(path: str, queue: str, scatter: str | None = None) -> Dispatch:
+    return Dispatch(path, queue, {}, amounts(Resources(1, 256)), "tool", scatter=scatter)
+
+
+JOBS = st.lists(st.tuples(QUEUES, SCATTERS), max_size=40).map(
+    lambda pairs: [job(f"{scatter}[{number}]", queue, scatter) for number, (queue, scatter) in enumerate(pairs)]
+)
+
+
+@given(JOBS, st.dictionaries(QUEUES, st.integers(0, 20)), st.integers(0, 20))
+def test_the_first_lane_holds_a_run_s_share_of_each_queue(
+    jobs: list[Dispatch], taken: dict[str, int], most: int
+) -> None:
+    found = lanes(jobs, taken, most)
+    assert len(found) == len(jobs) and set(found) <= {FIRST, LATER}
+    for queue in {job.queue for job in jobs}:
+        own = [lane for job, lane in zip(jobs, found, strict=True) if job.queue == queue]
+        first = own.count(FIRST)
+        assert first == min(len(own), max(0, most - taken.get(queue, 0))), "all that is free, and no more"
+        assert own == [FIRST] * first + [LATER] * (len(own) - first), "who comes first goes first"
+
+
+@given(JOBS, st.dictionaries(QUEUES, st.integers(0, 20)))
+def test_what_is_taken_stays_as_it_was_told(jobs: list[Dispatch], taken: dict[str, int]) -> None:
+    before = dict(taken)
+    lanes(jobs, taken, 4)
+    assert taken == before
+
+
+def rows(jobs: list[Dispatch], most: int) -> list[tuple[Dispatch, dict[str, Any]]]:
+    return [(job, job.row("run", lane)) for job, lane in zip(jobs, lanes(jobs, {}, most), strict=True)]
+
+
+@given(JOBS, st.integers(0, 10), WIDTHS)
+def test_chords_hold_each_attempt_once_and_never_mix(
+    jobs: list[Dispatch], most: int, widths: dict[str | None, int]
+) -> None:
+    pairs = rows(jobs, most)
+    made = list(chords(pairs, widths))
+    scatter_of = {row["id"]: job.scatter for job, row in pairs}
+    assert Counter(row["id"] for part in made for row in part) == Counter(row["id"] for _, row in pairs)
+    for part in made:
+        kinds = {(scatter_of[row["id"]], row["queue"], row["lane"]) for row in part}
+        assert len(kinds) == 1, "one scatter, one queue, one lane"
+        assert 1 <= len(part) <= widths[scatter_of[part[0]["id"]]]
+
+
+@given(JOBS, st.integers(0, 10), WIDTHS)
+def test_items_keep_their_order_and_no_chord_is_smaller_than_it_has_to_be(
+    jobs: list[Dispatch], most: int, widths: dict[str | None, int]
+) -> None:
+    pairs = rows(jobs, most)
+    groups: dict[tuple[Any, ...], list[list[str]]] = {}
+    scatter_of = {row["id"]: job.scatter for job, row in pairs}
+    for part in chords(pairs, widths):
+        key = (scatter_of[part[0]["id"]], part[0]["queue"], part[0]["lane"])
+        groups.setdefault(key, []).append([row["id"] for row in part])
+    for (scatter, queue, lane), parts in groups.items():
+        own = [row["id"] for job, row in pairs if (job.scatter, row["queue"], row["lane"]) == (scatter, queue, lane)]
+        assert [name for part in parts for name in part] == own
+        assert all(len(part) == widths[scatter] for part in parts[:-1])
+
+
+@given(JOBS)
+def test_rows_have_names_of_their_own_and_all_that_the_journal_wants(jobs: list[Dispatch]) -> None:
+    made = [row for _, row in rows(jobs, 4)]
+    assert len({row["id"] for row in made}) == len(made)
+    for row in made:
+        assert set(row) == {
+            "id", "run_id", "path", "queue", "asked", "granted", "tool", "number", "lane", "batch",
+        }  # fmt: skip
+        assert row["run_id"] == "run" and row["batch"] is None
+
+
+@pytest.mark.parametrize("gpus", [0, 2])
+def test_amounts_come_back_as_resources(gpus: int) -> None:
+    granted = Resources(1.5, 700, gpus)
+    assert Resources(**amounts(granted)) == granted
