@@ -17,7 +17,7 @@ from celeriac.names import is_rabbitmq
 from celeriac.resources import Budget, QueueLimits
 from celeriac.settings import Settings
 from celeriac.slots import Slots
-from queues.find import PACKAGED, find, host_queue
+from queues.find import PACKAGED, find
 from queues.host import host_budget
 from queues.kombu_queues import task_queues
 from queues.source import QueueFile
@@ -37,7 +37,8 @@ def local_queues(settings: Settings) -> tuple[Queues, bool]:
     path = find(settings.queues or None, Path.cwd())
     if path != PACKAGED:
         return QueueFile(path), True
-    own = (host_queue(),)
+    budget = budget_of(settings)
+    own = (QueueLimits("local", budget.cpus, budget.ram, gpus=len(budget.gpus)),)
     return lambda: own, False
 
 

@@ -22,7 +22,7 @@ from celeriac.journal.tables import Record
 from celeriac.resources import Ask, Resources
 from celeriac.scheduler import readiness
 from celeriac.scheduler.fairness import share
-from celeriac.scheduler.placement import climb
+from celeriac.scheduler.placement import Placement, climb
 from celeriac.scheduler.retry import Verdict
 from celeriac.states import NODE_ENDED, NodeState, Outcome, RunState
 
@@ -107,12 +107,19 @@ class Turn:
             return False
         queue, granted = attempt.queue, attempt.granted
         if verdict is Verdict.CLIMB:
-            rung = climb(Ask.from_json(attempt.asked), Resources(**granted), self.queues) if granted else None
-            if rung is None or not self.engine.limited:
+            rung = self._rung(attempt)
+            if rung is None:
                 return False
             queue, granted = rung.queue, amounts(rung.granted)
         self.dispatch([Dispatch(attempt.path, queue, attempt.asked, granted, attempt.tool, attempt.number + 1)])
         return True
+
+    def _rung(self, attempt: Record) -> Placement | None:
+        if not self.engine.limited or not attempt.granted:
+            return None
+        return climb(
+            Ask.from_json(attempt.asked), Placement(attempt.queue, Resources(**attempt.granted)), self.queues
+        )
 
     # --- dispatch -------------------------------------------------------------------------------
 

@@ -34,14 +34,16 @@ def grant(ask: Ask, queue: QueueLimits) -> Resources:
     return Resources(max(cpus, ask.least.cpus), max(ram, ask.least.ram), ask.least.gpus)
 
 
-def climb(ask: Ask, had: Resources, queues: Sequence[QueueLimits]) -> Placement | None:
-    """Return the next rung for a step that ran out of the memory it had: a larger queue, with all its memory.
+def climb(ask: Ask, had: Placement, queues: Sequence[QueueLimits]) -> Placement | None:
+    """Return the next rung for a step that ran out of memory where it was, with all the memory of its queue.
 
-    None at the top: no queue that holds the ask has more memory than that. The queue that a step names
-    is left for a larger one.
+    That is the smallest queue with more memory than the one it was on; where there is none, its own
+    queue, if the step did not have all of it. None at the top. The queue that a step names is left too.
     """
-    more = Resources(ask.least.cpus, max(ask.least.ram, had.ram + 1), ask.least.gpus)
-    if not any(queue.holds(more) for queue in queues):
-        return None
-    queue = place(more, queues)
-    return Placement(queue.name, Resources(grant(ask, queue).cpus, queue.ram, ask.least.gpus))
+    own = next((queue.ram for queue in queues if queue.name == had.queue), 0)
+    for more in (max(own, had.granted.ram), had.granted.ram):
+        least = Resources(ask.least.cpus, max(ask.least.ram, more + 1), ask.least.gpus)
+        if any(queue.holds(least) for queue in queues):
+            queue = place(least, queues)
+            return Placement(queue.name, Resources(grant(ask, queue).cpus, queue.ram, ask.least.gpus))
+    return None

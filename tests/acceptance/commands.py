@@ -80,9 +80,10 @@ class Desk:
         return self.directory / "home"
 
     def environment(self) -> dict[str, str]:
-        """Return the environment without settings of whoever runs the tests."""
+        """Return the environment without settings of whoever runs the tests, and with slots of its own."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith("CELERIAC_")}
-        return {**kept, "CELERIAC_HOME": str(self.home), **self.env}
+        own = {"CELERIAC_HOME": str(self.home), "CELERIAC_SLOTS_DIR": str(self.directory / "slots")}
+        return {**kept, **own, **self.env}
 
     def __call__(self, *words: str, code: int | None = 0, **env: str) -> subprocess.CompletedProcess[str]:
         """Run `celeriac WORDS`; fails unless it ends with ``code``, or at a traceback."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from celeriac.errors import PlacementError
 from celeriac.resources import Ask, QueueLimits, Resources, rank
-from celeriac.scheduler.placement import climb, grant, placement
+from celeriac.scheduler.placement import Placement, climb, grant, placement
 
 DEFAULT = QueueLimits("default", cpus=1, ram=1024)
 ADVANCED = QueueLimits("advanced", cpus=2, ram=2048)
@@ -90,8 +90,9 @@ def test_the_order_of_the_file_never_matters(ask, queues, random) -> None:  # ty
     shuffled = list(queues)
     random.shuffle(shuffled)
     assert placed(ask, shuffled) == placed(ask, queues)
-    had = Resources(ask.least.cpus, ask.least.ram, ask.least.gpus)
-    assert climb(ask, had, shuffled) == climb(ask, had, queues)
+    for queue in queues:
+        had = Placement(queue.name, ask.least)
+        assert climb(ask, had, shuffled) == climb(ask, had, queues)
 
 
 @given(asks(), tables())
@@ -176,49 +177,57 @@ def test_each_rung_has_more_memory_and_the_ladder_has_a_top(ask: Ask, queues: li
     found = placed(ask, queues)
     assume(found is not None)
     assert found is not None
-    had, rungs = found[1], 0
+    had, rungs = placement(ask, queues), 0
     while (rung := climb(ask, had, queues)) is not None:
         queue = next(queue for queue in queues if queue.name == rung.queue)
-        assert rung.granted.ram > had.ram
+        assert rung.granted.ram > had.granted.ram
         assert rung.granted.ram == queue.ram, "all of its memory"
         assert queue.holds(ask.least) and queue.holds(rung.granted)
         assert rung.granted.cpus == grant(ask, queue).cpus and rung.granted.gpus == ask.least.gpus
-        had, rungs = rung.granted, rungs + 1
+        had, rungs = rung, rungs + 1
     assert rungs <= len(queues)
 
 
 @given(asks(), st.integers(0, 12), tables())
-def test_the_top_is_where_no_queue_that_holds_the_ask_has_more(
-    ask: Ask, memory: int, queues: list[QueueLimits]
-) -> None:
-    had = Resources(ask.least.cpus, max(memory, ask.least.ram), ask.least.gpus)
-    larger = [queue for queue in queues if queue.holds(ask.least) and queue.ram > had.ram]
-    rung = climb(ask, had, queues)
-    assert (rung is None) is (not larger)
-    if rung is not None:
-        assert rung.queue == min(larger, key=rank).name, "the smallest of them"
+def test_the_next_rung_is_the_smallest_with_more_memory(ask: Ask, memory: int, queues: list[QueueLimits]) -> None:
+    """More than the queue it was on; where there is none, more than it had there; else it is the top."""
+    for own in queues:
+        had = Resources(ask.least.cpus, max(memory, ask.least.ram), ask.least.gpus)
+        holding = [queue for queue in queues if queue.holds(ask.least) and queue.ram > had.ram]
+        larger = [queue for queue in holding if queue.ram > own.ram] or holding
+        rung = climb(ask, Placement(own.name, had), queues)
+        assert (rung is None) is (not larger)
+        if rung is not None:
+            assert rung.queue == min(larger, key=rank).name
 
 
 def test_the_ladder_of_two() -> None:
     ask = Ask(Resources(1, 512), ram=512)
     rungs = []
-    rung = placement(ask, LADDER)
+    rung: Placement | None = placement(ask, LADDER)
     while rung is not None:
         rungs.append((rung.queue, rung.granted.ram))
-        rung = climb(ask, rung.granted, LADDER)  # type: ignore[assignment]
-    assert rungs == [("default", 512), ("default", 1024), ("advanced", 2048)]
+        rung = climb(ask, rung, LADDER)
+    assert rungs == [("default", 512), ("advanced", 2048)]
+
+
+def test_a_step_that_is_on_the_largest_queue_gets_the_rest_of_its_memory() -> None:
+    ask = Ask(Resources(2, 512), ram=512)
+    rung = climb(ask, placement(ask, LADDER), LADDER)
+    assert rung == Placement("advanced", Resources(2, 2048))
+    assert rung is not None and climb(ask, rung, LADDER) is None
 
 
 def test_a_step_leaves_the_queue_that_it_named_when_that_has_no_more_memory() -> None:
     ask = Ask(Resources(1, 256), queue="default")
-    rung = climb(ask, Resources(1, 1024), LADDER)
+    rung = climb(ask, Placement("default", Resources(1, 1024)), LADDER)
     assert rung is not None
     assert (rung.queue, rung.granted) == ("advanced", Resources(2, 2048))
 
 
 def test_more_memory_is_no_reason_to_take_a_gpu_where_a_queue_without_has_it() -> None:
     queues = [*LADDER, QueueLimits("gpu", cpus=1, ram=1536, gpus=1)]
-    rung = climb(Ask(Resources(1, 256)), Resources(1, 1024), queues)
+    rung = climb(Ask(Resources(1, 256)), Placement("default", Resources(1, 1024)), queues)
     assert rung is not None and rung.queue == "advanced"
-    rung = climb(Ask(Resources(1, 256, gpus=1)), Resources(1, 1024), queues)
+    rung = climb(Ask(Resources(1, 256, gpus=1)), Placement("default", Resources(1, 1024)), queues)
     assert rung is not None and rung.queue == "gpu"

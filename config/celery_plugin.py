@@ -1,0 +1,43 @@
+"""What Celeriac adds to Celery's own command line: `celery slots`, and `celery worker --oversubscribe`.
+
+Celery imports this when its command line starts, as an entry point of `celery.commands`. That is the only
+moment at which the default app, which a checkout has, can be given options of its own: so this module,
+unlike all others, does something when it is imported. (Celery's documentation, Extensions and Bootsteps.)
+"""
+
+from __future__ import annotations
+
+import click
+from celery.bin.base import CeleryOption
+from celery.bin.worker import worker
+
+worker.params.append(
+    CeleryOption(
+        ["--oversubscribe"],
+        is_flag=True,
+        help="Run as many steps at once as -c says, though the host does not hold them (Celeriac).",
+        help_group="Pool Options",
+    )
+)
+
+
+@click.command()
+def slots() -> None:
+    """Show what the steps on this host have taken of it, and what waits (Celeriac)."""
+    from celeriac.errors import CeleriacError
+    from celeriac.settings import Settings
+    from config.composition import budget_of
+    from queues.slots import overview
+
+    try:
+        settings = Settings.load()
+        entries = overview(settings.slots_directory)
+        click.echo(f"host: {budget_of(settings)}")
+    except CeleriacError as error:
+        raise SystemExit(f"celeriac: error: {error}") from error
+    for entry in entries:
+        state = "runs" if entry.taken else "waits"
+        gpus = f", GPUs {', '.join(entry.gpus)}" if entry.gpus else ""
+        click.echo(f"{state}: {entry.name}: {entry.wanted}{gpus} ({entry.worker})")
+    if not entries:
+        click.echo("nothing runs")
