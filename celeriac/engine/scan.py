@@ -77,8 +77,9 @@ def _replace(turn: Turn, gone: Record) -> None:
     verdict = turn.judge(Outcome.INFRASTRUCTURE, gone)
     if verdict is Verdict.RETRY and turn.again(gone, verdict):
         return
+    times = attempts.failures(turn.connection, turn.id, gone.path, Outcome.INFRASTRUCTURE)
     error = StepFailed(
-        f"'{gone.path}' was lost {gone.number} times: the worker that ran it stopped answering",
+        f"'{gone.path}' was lost {times} times: the worker that ran it stopped answering",
         hint="look into the workers' logs; was the host out of memory, or restarted?",
     ).to_dict()
     nodes.change(turn.connection, turn.id, [gone.path], NodeState.FAILED, error=error)

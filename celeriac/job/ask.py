@@ -87,9 +87,7 @@ def _check(request: Mapping[str, Any], name: str) -> None:
     for key in ("cores", "ram"):
         least, most = request.get(f"{key}Min", 0), request.get(f"{key}Max", math.inf)
         if most < least:
-            raise _wrong(
-                name, f"{key}Min {least} and {key}Max {most}: a most that is not below the least was expected"
-            )
+            raise _wrong(name, f"{key}Min {least} and {key}Max {most}: a most that is not below the least was expected")
 
 
 def _wrong(name: str, what: str) -> PlacementError:

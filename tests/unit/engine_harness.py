@@ -26,11 +26,12 @@ from celeriac.engine.submit import Submission, check, submit
 from celeriac.errors import BrokerUnavailable
 from celeriac.expression.evaluate import install
 from celeriac.job.options import RunOptions
-from celeriac.job.run import JobRunner
+from celeriac.job.run import JobRunner, MemorySigns
 from celeriac.journal import runs
 from celeriac.journal.tables import Record, attempts, nodes
 from celeriac.resources import QueueLimits
 from celeriac.settings import Settings
+from celeriac.slots import Slots
 from celeriac.states import RUN_ENDED, RunState
 
 QUEUES = (QueueLimits("default", cpus=1, ram=1024), QueueLimits("advanced", cpus=2, ram=2048))
@@ -43,10 +44,11 @@ Play = Callable[[Sequence[str]], "Mapping[str, Any] | str"]
 
 
 class Exit(Exception):
-    """Raised by a :data:`Play`: the tool ends with a code other than 0."""
+    """Raised by a :data:`Play`: the tool ends with a code other than 0, and says something before."""
 
-    def __init__(self, code: int) -> None:
+    def __init__(self, code: int, said: str = "") -> None:
         self.code = code
+        self.said = said
 
 
 @dataclass
@@ -80,7 +82,10 @@ class World:
     home: Path
     play: Play = add
     settings: Mapping[str, Any] = field(default_factory=dict)
-    queues: tuple[QueueLimits, ...] = QUEUES
+    queues: Sequence[QueueLimits] | Callable[[], Sequence[QueueLimits]] = QUEUES
+    slots: Slots | None = None  # None: without bounds
+    limited: bool = True
+    fair: bool = True
     pending: list[Message] = field(default_factory=list)
     sent: list[tuple[str, str, Any]] = field(default_factory=list)  # all that was ever published
     ended: list[str] = field(default_factory=list)  # runs that on_end told of
@@ -98,12 +103,20 @@ class World:
         """The first worker's engine."""
         return self.workers[0]
 
-    def worker(self, **settings: Any) -> Engine:
+    def worker(self, *, fair: bool | None = None, slots: Slots | None = None, **settings: Any) -> Engine:
         """Return one more worker's engine, with an owner's name of its own."""
         made = replace(Settings(home=self.home, lease=LEASE, scan_interval=INTERVAL), **{**self.settings, **settings})
         runner = StubRunner(self._behave)
-        jobs = JobRunner(lambda: runner, lambda: runner)
-        return Engine(made, lambda: self.queues, self, jobs, on_end=self.ended.append)
+        return Engine(
+            made,
+            lambda: self.queues() if callable(self.queues) else self.queues,
+            self,
+            JobRunner(lambda: runner, lambda: runner, MemorySigns(made.oom_codes, made.oom_words)),
+            slots=slots or self.slots,
+            limited=self.limited,
+            fair=self.fair if fair is None else fair,
+            on_end=self.ended.append,
+        )
 
     def _behave(self, command: Command, cancel: CancelToken) -> int:
         with self._lock:
@@ -112,6 +125,7 @@ class World:
         try:
             outputs = self.play(command.argv[1:])
         except Exit as ended:
+            command.stderr.write_text(ended.said)
             return ended.code
         if isinstance(outputs, str):
             command.stdout.write_text(outputs)
@@ -255,8 +269,8 @@ class World:
 @contextmanager
 def world(home: Path, play: Play = add, **settings: Any) -> Iterator[World]:
     """Yield a world on a fresh SQLite journal (or on ``journal_url``) and close it."""
-    queues = settings.pop("queues", QUEUES)
-    made = World(home, play, settings, queues)
+    own = {name: settings.pop(name) for name in ("queues", "slots", "limited", "fair") if name in settings}
+    made = World(home, play, settings, **own)
     try:
         yield made
     finally:
