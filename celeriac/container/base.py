@@ -3,8 +3,10 @@
 A :class:`Runner` takes a :class:`Command` (all that is needed to run a tool once), streams its
 output to files, enforces its limits, and answers with an :class:`ExitReport`. It raises one of the
 :class:`~celeriac.errors.ContainerError` family when the tool could not be run or was ended by
-something else than itself. Whatever happens, nothing is left running when ``run`` returns; what a plain
-process sent away from its own group and session is ended within seconds (``sweep.py``).
+something else than itself; such an error has the fields ``peak_memory`` (bytes), ``cpu_seconds`` and
+``exit_code``, as far as they are known of a tool that did run. Whatever happens, nothing is left running
+when ``run`` returns; what a plain process sent away from its own group and session is ended within
+seconds (``sweep.py``).
 """
 
 from __future__ import annotations
@@ -67,8 +69,8 @@ class Command:
     stdin: Path | None = None  # a file on the host; None: empty
     exact_output: bool = True  # a gap in stdout or stderr is an error; False: they are logs alone
     time_limit: float | None = None  # seconds (CWL ToolTimeLimit); None or 0: none
-    memory: int | None = None  # bytes, swap included; None: no limit. Containers only
-    cpus: float | None = None  # containers only
+    memory: int | None = None  # bytes, swap included, of all its processes together; None: no limit
+    cpus: float | None = None  # CPUs' worth of time; None: no limit
     container: ContainerSpec | None = None  # None: a plain process
 
 
@@ -148,6 +150,13 @@ class Runner(Protocol):
         :class:`~celeriac.errors.ContainerError`: the image can't be had, the engine is not reachable
         or not permitted, a mount was refused, the program is not there, out of memory, time limit,
         killed from outside, cancelled.
+        """
+
+    def clear(self, name: str) -> bool:
+        """End whatever is left of the command of that name; return whether nothing of it is left.
+
+        Whoever started it: its worker may have been killed. By force, at once; it is no error if there is
+        nothing. False: something does not die, or nobody can tell (the engine does not answer).
         """
 
     def close(self) -> None:

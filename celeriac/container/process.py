@@ -1,4 +1,4 @@
-"""Run a tool as a plain process of this host: no image, no limits but time."""
+"""Run a tool as a plain process of this host: no image, limits as far as the host lets us."""
 
 from __future__ import annotations
 
@@ -14,11 +14,16 @@ import uuid
 from contextlib import ExitStack
 
 from celeriac.container.base import CancelToken, Command, ExitReport, Image
+from celeriac.container.cgroup.tools import ToolGroups
 from celeriac.container.ending import Ending
 from celeriac.container.exits import Exit, exit_fd, reap
 from celeriac.container.files import open_input, open_output
+from celeriac.container.limits import Box, Limits
+from celeriac.container.oom import host_out_of_memory, out_of_memory
+from celeriac.container.remains import clear
 from celeriac.container.sweep import Sweep
 from celeriac.container.tree import MARK, Tree
+from celeriac.container.usage import Usage, note
 from celeriac.container.wakeup import Wakeup, is_readable
 from celeriac.errors import CommandNotFound, ContainerError, KilledFromOutside
 
@@ -31,13 +36,15 @@ GONE_WITHIN = 10.0
 class ProcessRunner:
     """Runs tools as processes in sessions of their own.
 
-    ``stop_grace``: seconds between SIGTERM and SIGKILL. ``memory`` and ``cpus`` of a command are
-    not enforced; its ``container`` is not looked at. Peak memory is known where it is above the
-    peak of this process. Safe to use from many threads.
+    ``stop_grace``: seconds between SIGTERM and SIGKILL. ``memory`` and ``cpus`` of a command are enforced
+    by a cgroup where this process may make one; where not, the log says so once. A command's ``container``
+    is not looked at. Without a cgroup, peak memory is known where it is above the peak of this process.
+    Safe to use from many threads.
     """
 
-    def __init__(self, *, stop_grace: float = 2.0) -> None:
+    def __init__(self, *, stop_grace: float = 2.0, groups: ToolGroups | None = None) -> None:
         self._stop_grace = stop_grace
+        self._limits = Limits(groups)
         self._opened: tuple[str, Sweep] | None = None
 
     def prepare(self, image: Image, *, allow_pull: bool, force_pull: bool, cancel: CancelToken) -> str:
@@ -50,6 +57,10 @@ class ProcessRunner:
         """End what tools left behind; there are no connections."""
         if self._opened is not None and self._opened[1].pid == os.getpid():
             self._opened[1].now()
+
+    def clear(self, name: str) -> bool:
+        """End what is left of the command ``name``; see :meth:`celeriac.container.base.Runner.clear`."""
+        return clear(name, self._limits.groups)
 
     def _own(self) -> tuple[str, Sweep]:
         """Return this process's name and sweep: a forked child has its own, and its own tools."""
@@ -67,28 +78,31 @@ class ProcessRunner:
         tree, ending = Tree(owner, command.name), Ending(command, cancel, self._stop_grace)
         sweep.begin(tree.mark)
         try:
-            return self._run(command, cancel, tree, ending)
+            with self._limits.box(command) as box:
+                return self._run(command, cancel, tree, ending, box)
         finally:
             sweep.end(tree.mark)
 
-    def _run(self, command: Command, cancel: CancelToken, tree: Tree, ending: Ending) -> ExitReport:
+    def _run(self, command: Command, cancel: CancelToken, tree: Tree, ending: Ending, box: Box) -> ExitReport:
         process = _spawn(command, tree)
         started = time.monotonic()
         ending.started(started)
         ended, by_itself = Exit(None), False
         with exit_fd(process.pid) as over:
             try:
-                _watch(over, tree, ending, cancel)
+                box.take(process.pid, tree.mark, command)
+                _watch(over, tree, ending, cancel, box.usage)
                 seconds = time.monotonic() - started
                 by_itself = ending.reason is None
             finally:
                 (tree.kill_group if by_itself else tree.kill)()
+                box.kill()
                 if is_readable(over, GONE_WITHIN):
                     ended = reap(process)
                     tree.see_group_go()
                 else:
                     log.warning("process %d of '%s' does not die by SIGKILL", process.pid, command.name)
-        return _judge(command, ending, ended, seconds)
+        return _judge(command, ending, _with_usage(ended, box.usage), seconds, box.usage)
 
 
 def _spawn(command: Command, tree: Tree) -> subprocess.Popen[bytes]:
@@ -113,14 +127,15 @@ def _spawn(command: Command, tree: Tree) -> subprocess.Popen[bytes]:
     return process
 
 
-def _watch(over: int, tree: Tree, ending: Ending, cancel: CancelToken) -> None:
+def _watch(over: int, tree: Tree, ending: Ending, cancel: CancelToken, usage: Usage | None) -> None:
     """Return when the process has ended, by itself or by us."""
     with Wakeup(cancel) as wakeup:
         poller = select.poll()
         poller.register(over, select.POLLIN)
         poller.register(wakeup, select.POLLIN)
         while True:
-            left = ending.seconds_left(time.monotonic())
+            now = time.monotonic()
+            left = min(ending.seconds_left(now), usage.look(now) if usage else math.inf)
             ready = {fd for fd, _ in poller.poll(None if math.isinf(left) else math.ceil(left * 1000))}
             if over in ready:
                 return
@@ -133,23 +148,59 @@ def _watch(over: int, tree: Tree, ending: Ending, cancel: CancelToken) -> None:
                 tree.send(due)
 
 
-def _judge(command: Command, ending: Ending, ended: Exit, seconds: float) -> ExitReport:
-    if ending.reason is not None:
-        raise ending.reason
+def _with_usage(ended: Exit, usage: Usage | None) -> Exit:
+    """Take the numbers of the whole group, where there is one, for those of the processes that were waited for."""
+    if usage is None:
+        return ended
+    memory, seconds = usage.peak_memory, usage.cpu_seconds
+    return Exit(
+        ended.code,
+        ended.peak_memory if memory is None else memory,
+        ended.cpu_seconds if seconds is None else seconds,
+    )
+
+
+def _judge(command: Command, ending: Ending, ended: Exit, seconds: float, usage: Usage | None) -> ExitReport:
+    error = ending.reason or _failure(command, ended, usage)
+    if error is not None:
+        raise note(error, ended.peak_memory, ended.cpu_seconds)
+    assert ended.code is not None
+    return ExitReport(ended.code, seconds, ended.peak_memory, ended.cpu_seconds)
+
+
+def _failure(command: Command, ended: Exit, usage: Usage | None) -> ContainerError | None:
+    """Return the error if the tool was ended by something else than itself or us."""
     if ended.code is None:
-        raise KilledFromOutside(
+        return KilledFromOutside(
             f"how '{command.name}' ended isn't known: another part of this program reaped the process",
             name=command.name,
         )
+    if usage and usage.oom_kills and ended.code != 0:
+        return _no_memory(command, ended, ended.code, at_limit=usage.at_limit)
     if ended.code in (-signal.SIGKILL, -signal.SIGTERM):
         name = signal.Signals(-ended.code).name
-        raise KilledFromOutside(
+        return KilledFromOutside(
             f"'{command.name}' was ended by {name}, which Celeriac did not send",
             hint="look for somebody's kill, or for the kernel's out-of-memory killer (`dmesg`)",
             name=command.name,
             signal=-ended.code,
+            exit_code=ended.code,
         )
-    return ExitReport(ended.code, seconds, ended.peak_memory, ended.cpu_seconds)
+    return None
+
+
+def _no_memory(command: Command, ended: Exit, code: int, *, at_limit: bool) -> ContainerError:
+    what = f"'{command.name}'"
+    if not at_limit:
+        return host_out_of_memory(what, command.name, limit=command.memory, exit_code=code)
+    return out_of_memory(
+        what,
+        command.name,
+        limit=command.memory,
+        peak_memory=ended.peak_memory,
+        cpu_seconds=ended.cpu_seconds,
+        exit_code=code,
+    )
 
 
 def _not_started(command: Command, error: OSError) -> ContainerError:

@@ -8,7 +8,11 @@ from collections.abc import Callable, Mapping
 
 from celeriac.container.base import CancelToken, Command, ExitReport, Image
 from celeriac.container.files import open_input, open_output
-from celeriac.errors import ImageNotFound, TimeLimitExceeded
+from celeriac.errors import ImageNotFound, KilledFromOutside, TimeLimitExceeded
+
+#: Seconds within which a function must stop when it is told to.
+PATIENCE = 5.0
+_CLEARED = "cleared"
 
 #: Plays a tool: may read ``command.stdin``, write ``command.stdout`` and ``command.stderr`` and
 #: raise a ContainerError; returns the exit code (None: 0). The token tells it when to stop, be it by
@@ -31,6 +35,8 @@ class StubRunner:
         self.commands: list[Command] = []
         self.prepared: list[Image] = []
         self.closed = False
+        self.cleared: list[str] = []
+        self._running: dict[str, list[CancelToken]] = {}
         self._behave = behave
         self._images = images
 
@@ -55,17 +61,33 @@ class StubRunner:
         forget = cancel.on_cancel(lambda: stop.cancel(cancel.reason))
         timer = _timer(command, stop)
         started = time.monotonic()
+        self._running.setdefault(command.name, []).append(stop)
         try:
             code = self._behave(command, stop)
         finally:
+            self._running[command.name].remove(stop)
             forget()
             if timer:
                 timer.cancel()
         if cancel.cancelled:
             raise cancel.error(command.name)
+        if stop.reason == _CLEARED:
+            raise KilledFromOutside(f"'{command.name}' was cleared away", name=command.name)
         if stop.cancelled:
             raise TimeLimitExceeded(f"'{command.name}' ran too long", limit=command.time_limit)
         return ExitReport(code or 0, time.monotonic() - started)
+
+    def clear(self, name: str) -> bool:
+        """Tell the functions that play the command to stop; return whether they did."""
+        self.cleared.append(name)
+        until = time.monotonic() + PATIENCE
+        while running := list(self._running.get(name, ())):
+            for stop in running:
+                stop.cancel(_CLEARED)
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.01)
+        return True
 
     def close(self) -> None:
         """Remember that it was called."""

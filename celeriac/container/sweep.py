@@ -63,13 +63,19 @@ class Sweep:
             with self._lock:
                 stray = mark not in self._alive
             if stray:
-                _kill(pid, mark)
+                kill_marked(pid, mark)
 
 
-def _kill(pid: int, mark: bytes) -> None:
+def kill_marked(pid: int, mark: bytes) -> None:
     """SIGKILL a process if it still is the one that bears the mark."""
-    with contextlib.suppress(OSError):
+    try:
         fd = os.pidfd_open(pid)
+    except OSError:  # gone, or a kernel without
+        with contextlib.suppress(OSError):
+            if mark in environment(pid):
+                os.kill(pid, signal.SIGKILL)
+        return
+    with contextlib.suppress(OSError):
         try:
             if mark in environment(pid):
                 signal.pidfd_send_signal(fd, signal.SIGKILL)

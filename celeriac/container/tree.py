@@ -23,6 +23,12 @@ MARK = "CELERIAC_TOOL"
 PATIENCE = 5.0
 
 
+def is_mark_of(entry: bytes, name: str) -> bool:
+    """Tell whether an entry of an environment is the mark of a tool of that name, whoever started it."""
+    owner, _, rest = entry.partition(b":")
+    return rest.rpartition(b":")[0] == os.fsencode(name) and owner.startswith(MARK.encode() + b"=")
+
+
 class Tree:
     """The processes that a tool has started, itself included."""
 

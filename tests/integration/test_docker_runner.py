@@ -394,6 +394,25 @@ DockerRunner(sys.argv[1]).run(command, CancelToken())
 """
 
 
+def test_what_a_killed_worker_left_can_be_cleared(
+    runner: DockerRunner,
+    docker_engine: str,
+    engine: docker.APIClient,
+    docker_images: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    name, out = f"test-{time.monotonic_ns()}", tmp_path / "out"
+    worker = subprocess.Popen([sys.executable, "-c", WORKER, docker_engine, str(tmp_path), name])
+    wait_for(lambda: out.exists() and out.read_bytes() == b"ready\n")
+    worker.kill()
+    worker.wait(HANG)
+    assert engine.inspect_container(name)["State"]["Running"]
+    with ThreadPoolExecutor() as pool:  # many may find it at once
+        assert all(pool.map(runner.clear, [name] * 4))
+    with pytest.raises(NotFound):
+        engine.inspect_container(name)
+
+
 def test_an_exception_in_the_waiting_thread_removes_the_container(
     docker_engine: str, engine: docker.APIClient, docker_images: dict[str, str], tmp_path: Path
 ) -> None:

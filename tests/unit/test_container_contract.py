@@ -15,7 +15,7 @@ import pytest
 from celeriac.container.base import CancelToken, Command, ContainerSpec, Image, Runner
 from celeriac.container.process import ProcessRunner
 from celeriac.container.stub import StubRunner
-from celeriac.errors import Cancelled, CommandNotFound, ContainerError, TimeLimitExceeded
+from celeriac.errors import Cancelled, CommandNotFound, ContainerError, KilledFromOutside, TimeLimitExceeded
 
 #: A bound on a hang, not a measure of speed.
 HANG = 60.0
@@ -210,6 +210,29 @@ class RunnerContract:
 
         with ThreadPoolExecutor(6) as pool:
             assert list(pool.map(one, range(12))) == [(7, "out\n")] * 12
+
+    def test_nothing_is_left_of_what_never_ran_or_has_ended(self, runner: Runner, command: Command) -> None:
+        assert runner.clear(command.name)
+        runner.run(self.of(command, NOTHING), CancelToken())
+        assert runner.clear(command.name)
+
+    @pytest.mark.parametrize("script", [LINGER, STUBBORN], ids=["gentle", "ignores SIGTERM"])
+    def test_what_is_cleared_ends_and_is_no_failure_of_the_tool(
+        self, runner: Runner, command: Command, script: Script
+    ) -> None:
+        other = replace(command, name=f"{command.name}-other", stdout=command.stdout.with_name("other"))
+        token = CancelToken()
+        with ThreadPoolExecutor() as pool:
+            running = [pool.submit(runner.run, self.of(one, script), token) for one in (command, other)]
+            for one in (command, other):
+                wait_for(lambda file=one.stdout: file.exists() and file.read_bytes() == b"ready\n")
+            assert runner.clear(command.name)
+            with pytest.raises(KilledFromOutside):
+                running[0].result(HANG)
+            assert not running[1].done()
+            token.cancel("seen")
+            with pytest.raises(Cancelled):
+                running[1].result(HANG)
 
     def test_nothing_of_it_stays_in_this_process(self, runner: Runner, command: Command) -> None:
         runner.run(self.of(command, NOTHING), CancelToken())  # what is opened once

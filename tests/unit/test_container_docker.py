@@ -70,6 +70,7 @@ def test_a_missing_socket_is_named(command: Command, tmp_path: Path) -> None:
     with pytest.raises(EngineUnreachable, match=r"none\.sock.*No such file") as caught:
         runner.run(command, CancelToken())
     assert "--no-container" in caught.value.hint
+    assert runner.clear(command.name) is False, "nobody can tell"
     with pytest.raises(EngineUnreachable):
         runner.prepare(SPEC.image, allow_pull=True, force_pull=False, cancel=CancelToken())
 

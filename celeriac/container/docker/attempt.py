@@ -58,6 +58,10 @@ class Host:
             finally:
                 self._fence.remove(container)
 
+    def clear(self, name: str) -> bool:
+        """Remove the container of the command ``name``; return whether there is none."""
+        return self._fence.clear(name)
+
     @contextmanager
     def _answering(self, command: Command, image: str) -> Iterator[None]:
         with self.connection.answering():

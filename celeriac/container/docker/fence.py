@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 #: Times that a removal is tried, and the seconds between two.
 REMOVALS, REMOVAL_PAUSE = 5, 1.0
+#: Seconds within which a container that is being removed must be gone, and those between two tries.
+CLEARED_WITHIN, CLEAR_PAUSE = 10.0, 0.1
 
 _HTTP_NOT_FOUND, _HTTP_CONFLICT = 404, 409
 
@@ -75,6 +77,26 @@ class Fence:
             name=command.name,
             container=found["Id"],
         ) from conflict
+
+    def clear(self, name: str) -> bool:
+        """Remove the container of a command, whoever made it; return whether it is gone. Never raises."""
+        until = time.monotonic() + CLEARED_WITHIN
+        container = container_name(name)
+        try:
+            while True:
+                try:
+                    self._connection.client.remove_container(container, force=True, v=True)
+                    self._connection.client.inspect_container(container)
+                except NotFound:
+                    return True
+                except APIError as error:  # it is being removed already, or does not die
+                    log.debug("the container %s is not removed yet: %s", container, error)
+                if time.monotonic() > until:
+                    break
+                time.sleep(CLEAR_PAUSE)
+        except NO_ANSWER as error:
+            log.debug("no answer on the container %s: %s", container, error)
+        return False
 
     def remove(self, container: str) -> None:
         """Kill and remove, with anonymous volumes. What an absent engine keeps is the sweep's."""

@@ -54,6 +54,10 @@ class DockerRunner:
             raise cancel.error(command.name)
         return self._host().run(command, cancel)
 
+    def clear(self, name: str) -> bool:
+        """End what is left of the command ``name``; see :meth:`celeriac.container.base.Runner.clear`."""
+        return self._host().clear(name)
+
     def close(self) -> None:
         """Let go of connections; the runner can be used again."""
         with self._lock:

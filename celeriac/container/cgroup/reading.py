@@ -1,0 +1,84 @@
+"""What the processes of one group use and have used, by the files of either version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+#: Version 1 counts here what went over a limit; with no swap allowed it is the second that is met first.
+_FAILURES = ("memory.failcnt", "memory.memsw.failcnt")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One look at a group. None: the kernel does not tell."""
+
+    used: int | None = None  # bytes charged to it now, page cache included
+    needed: int | None = None  # those of them that the kernel could not drop
+    high_water: int | None = None  # the most bytes that ever were charged to it, page cache included
+    cpu_seconds: float | None = None
+    oom_kills: int = 0  # processes that the kernel ended for want of memory
+    at_limit: bool = False  # it has wanted more than its limit
+
+
+def read(memory: str | None, cpu: str | None) -> Reading | None:
+    """Look at a group by its directories; None where it can't be seen."""
+    # the high-water mark first: what comes in meanwhile may only make the droppable part look larger
+    high_water = _number(memory, "memory.peak", "memory.max_usage_in_bytes")
+    stats = _table(memory, "memory.stat")
+    used = _number(memory, "memory.current", "memory.usage_in_bytes")
+    if used is None and (seconds := _cpu_seconds(cpu)) is None:
+        return None
+    events = _table(memory, "memory.events")
+    return Reading(
+        used=used,
+        needed=needed(stats),
+        high_water=high_water,
+        cpu_seconds=seconds if used is None else _cpu_seconds(cpu),
+        oom_kills=(events or _table(memory, "memory.oom_control")).get("oom_kill", 0),
+        at_limit=bool(events.get("oom", 0) or any(_number(memory, name) for name in _FAILURES)),
+    )
+
+
+def needed(stats: Mapping[str, int]) -> int | None:
+    """Return the bytes that can't be dropped, by the names of ``memory.stat``; None: it does not tell.
+
+    Anonymous and shared memory: without swap they stay. The page cache is dropped when memory is short.
+    """
+    for anonymous, shared in (("anon", "shmem"), ("total_rss", "total_shmem")):
+        if anonymous in stats:
+            return stats[anonymous] + stats.get(shared, 0)
+    return None
+
+
+def _cpu_seconds(directory: str | None) -> float | None:
+    stats = _table(directory, "cpu.stat")
+    if "usage_usec" in stats:
+        return stats["usage_usec"] / 1e6
+    nanoseconds = _number(directory, "cpuacct.usage")
+    return None if nanoseconds is None else nanoseconds / 1e9
+
+
+def _number(directory: str | None, *names: str) -> int | None:
+    """Return the number in the first of the files that is there."""
+    for name in names:
+        text = _text(directory, name).strip()
+        if text.isdigit():
+            return int(text)
+    return None
+
+
+def _table(directory: str | None, name: str) -> dict[str, int]:
+    """Return the lines ``KEY NUMBER`` of a file; empty if it is not there."""
+    pairs = (line.split() for line in _text(directory, name).splitlines())
+    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdigit()}
+
+
+def _text(directory: str | None, name: str) -> str:
+    if directory is None:
+        return ""
+    try:
+        with open(f"{directory}/{name}", encoding="ascii") as file:
+            return file.read()
+    except OSError:
+        return ""
