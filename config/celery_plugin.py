@@ -27,7 +27,7 @@ def slots() -> None:
     from celeriac.errors import CeleriacError
     from celeriac.settings import Settings
     from config.composition import budget_of
-    from queues.slots import overview
+    from queues.ledger import overview
 
     try:
         settings = Settings.load()
@@ -36,8 +36,8 @@ def slots() -> None:
     except CeleriacError as error:
         raise SystemExit(f"celeriac: error: {error}") from error
     for entry in entries:
-        state = "runs" if entry.taken else "waits"
-        gpus = f", GPUs {', '.join(entry.gpus)}" if entry.gpus else ""
-        click.echo(f"{state}: {entry.name}: {entry.wanted}{gpus} ({entry.worker})")
+        state = "is being given back" if entry.dead else "waits" if entry.waiting else "runs"
+        gpus = f" (GPU {', '.join(entry.gpus)})" if entry.gpus else ""
+        click.echo(f"{entry.name}: {entry.resources}{gpus}: {state}, {entry.worker}")
     if not entries:
         click.echo("nothing runs")

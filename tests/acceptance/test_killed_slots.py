@@ -11,7 +11,7 @@ import docker
 import psutil
 import pytest
 
-from queues.slots import overview
+from queues.ledger import overview
 from tests.acceptance.commands import Desk
 from tests.acceptance.engine_limits import Sight, watching
 from tests.acceptance.workers import Site, echo, until
@@ -82,7 +82,7 @@ def test_a_killed_worker_s_slots_come_back(site: Site, sight: Sight, docker_engi
         first = _running(site, blocked)
         with site.worker("two", "-Q", "default"):
             quick = site.submit("echo.cwl", "--message", "m")
-            until(lambda: [e for e in overview(site.settings.slots_directory) if not e.taken], "nobody waits")
+            until(lambda: [e for e in overview(site.settings.slots_directory) if e.waiting], "nobody waits")
             assert [a.state for a in site.attempts(quick)] == ["QUEUED"], "what waits for a slot is not claimed"
             _kill(one.pid)
             # the blocked steps never end, and yet there is room: what the dead worker had is given back
