@@ -181,9 +181,12 @@ def test_what_the_engine_is_told(start: Start, engine: docker.APIClient, command
 
 
 def test_out_of_memory(runner: DockerRunner, command: Command) -> None:
-    with pytest.raises(OutOfMemory) as caught:
+    with pytest.raises(OutOfMemory, match="16 MiB") as caught:
         runner.run(shell(replace(command, memory=16 * MIB), "exec tail /dev/zero"), CancelToken())
-    assert caught.value.fields["limit"] == 16 * MIB
+    fields = caught.value.fields
+    assert (fields["limit"], fields["peak_memory"], fields["exit_code"]) == (16 * MIB, 16 * MIB, 137)
+    assert "cpu_seconds" in fields
+    assert "used 16 MiB" in caught.value.hint and "had 16 MiB" in caught.value.hint
 
 
 def test_a_child_out_of_memory_is_the_tools_own_affair(runner: DockerRunner, command: Command) -> None:
@@ -191,6 +194,31 @@ def test_a_child_out_of_memory_is_the_tools_own_affair(runner: DockerRunner, com
     assert runner.run(shell(command, "tail /dev/zero; exit 0"), CancelToken()).exit_code == 0
     with pytest.raises(OutOfMemory):
         runner.run(shell(command, "tail /dev/zero; exit 5"), CancelToken())
+
+
+def test_no_end_for_want_of_memory_is_missed_when_many_end_at_once(
+    runner: DockerRunner, command: Command, tmp_path: Path
+) -> None:
+    """The engine misses some of them."""
+
+    def one(number: int) -> type[BaseException] | int:
+        files = {"stdout": tmp_path / f"out{number}", "stderr": tmp_path / f"err{number}"}
+        named = replace(command, name=f"{command.name}-{number}", memory=16 * MIB, **files)  # type: ignore[arg-type]
+        try:
+            return runner.run(shell(named, "sleep 0.1; tail /dev/zero || exit 1"), CancelToken()).exit_code
+        except ContainerError as error:
+            return type(error)
+
+    with ThreadPoolExecutor(10) as pool:
+        assert list(pool.map(one, range(40))) == [OutOfMemory] * 40
+
+
+def test_a_failure_with_memory_to_spare_is_no_want_of_it(runner: DockerRunner, command: Command) -> None:
+    command = replace(command, memory=64 * MIB)
+    assert runner.run(shell(command, "sleep 0.1; exit 1"), CancelToken()).exit_code == 1
+    with pytest.raises(KilledFromOutside) as caught:
+        runner.run(shell(command, "sleep 0.1; exit 137"), CancelToken())
+    assert caught.value.fields["exit_code"] == 137
 
 
 def test_what_it_used(runner: DockerRunner, command: Command) -> None:

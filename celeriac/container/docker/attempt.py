@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from typing import BinaryIO
 
 from docker.errors import APIError
@@ -19,11 +20,13 @@ from celeriac.container.docker.options import DockerOptions
 from celeriac.container.docker.refusals import refused
 from celeriac.container.docker.state import State
 from celeriac.container.docker.streams import Streams
-from celeriac.container.docker.usage import Usage
+from celeriac.container.docker.usage import ContainerUsage
 from celeriac.container.docker.verdict import KILLED, failure
 from celeriac.container.ending import Ending
 from celeriac.container.files import open_input, open_output
+from celeriac.container.usage import Usage, note
 from celeriac.container.wakeup import Wakeup
+from celeriac.errors import CommandNotFound, ContainerError
 
 log = logging.getLogger(__name__)
 
@@ -80,8 +83,11 @@ class Host:
         options = self.connection.options
         stdout, stderr, stdin = files
         ending = Ending(command, cancel, options.stop_grace)
-        usage = Usage(container, is_local=options.is_local)
-        with Wakeup(cancel) as wakeup:
+        with (
+            Wakeup(cancel) as wakeup,
+            closing(ContainerUsage(self.connection, container, command.memory)) as usage,
+            _telling(usage),
+        ):
             follower = Follower(
                 self.connection,
                 container,
@@ -100,23 +106,39 @@ class Host:
                 seconds = time.monotonic() - started
             finally:
                 follower.streams.close()
-        image = command.container.image.name if command.container else ""
-        state = self._settled(container, command, state)
-        error = failure(command, image, state)
-        if error is not None:
-            raise error
-        seconds = seconds if state.seconds is None else state.seconds
-        return ExitReport(state.exit_code, seconds, usage.peak_memory, usage.cpu_seconds)
+            image = command.container.image.name if command.container else ""
+            state = self._settled(container, command, state, usage)
+            error = failure(command, image, state, usage)
+            if error is not None:
+                raise error
+            seconds = seconds if state.seconds is None else state.seconds
+            return ExitReport(state.exit_code, seconds, usage.peak_memory, usage.cpu_seconds)
 
-    def _settled(self, container: str, command: Command, state: State) -> State:
-        """Ask again after a SIGKILL that nobody sent: word of an out-of-memory kill may come late."""
-        if state.exit_code not in KILLED or state.oom_killed or not command.memory:
+    def _settled(self, container: str, command: Command, state: State, usage: ContainerUsage) -> State:
+        """Return the state with what the engine has not said of an out-of-memory kill, or says late."""
+        if not state.exit_code or state.oom_killed or not command.memory:
+            return state
+        if usage.was_oom_killed():
+            return replace(state, oom_killed=True)
+        if state.exit_code not in KILLED:
             return state
         time.sleep(OOM_LAG)
         try:
             return State.of(self.connection.client.inspect_container(container))
         except NO_ANSWER:
             return state
+
+
+@contextmanager
+def _telling(usage: Usage) -> Iterator[None]:
+    """Write what was used into an error that ends a tool that did run."""
+    try:
+        yield
+    except CommandNotFound:
+        raise
+    except ContainerError as error:
+        note(error, usage.peak_memory, usage.cpu_seconds)
+        raise
 
 
 def _outputs(command: Command, files: ExitStack) -> tuple[BinaryIO, BinaryIO]:

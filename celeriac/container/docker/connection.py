@@ -10,6 +10,7 @@ from typing import Any
 from docker import APIClient
 from docker.errors import APIError, DockerException
 from docker.transport import UnixHTTPAdapter
+from docker.utils import version_lt
 from requests.adapters import HTTPAdapter
 from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError
@@ -23,6 +24,9 @@ POOL = 32
 TIMEOUT = (5, 120)
 #: Seconds for the first answer of all.
 FIRST_TIMEOUT = 8
+#: The same of a question that can be left unanswered; an engine of before one-shot thinks for two seconds.
+BRISK_TIMEOUT = (1, 3)
+_ONE_SHOT = "1.41"  # the API of Docker 20.10
 
 #: All that a call can raise when the engine gave no answer (an APIError is an answer).
 NO_ANSWER = (RequestException, HTTPError, DockerException, OSError)
@@ -35,6 +39,7 @@ class Connection:
         self.options = options
         self._lock = threading.Lock()
         self._client: APIClient | None = None
+        self._brisk: APIClient | None = None
 
     @property
     def client(self) -> APIClient:
@@ -43,6 +48,21 @@ class Connection:
             if self._client is None:
                 self._client = self._connect("auto")
             return self._client
+
+    @property
+    def brisk(self) -> APIClient:
+        """A second client, for what may as well stay unanswered."""
+        version = self.client.api_version
+        with self._lock:
+            if self._brisk is None:
+                self._brisk = self._connect(version)
+                self._brisk.timeout = BRISK_TIMEOUT  # type: ignore[assignment]
+            return self._brisk
+
+    @property
+    def has_one_shot(self) -> bool | None:
+        """Whether the engine tells statistics at once, not after a second look; None: the question is unknown."""
+        return None if version_lt(self.client.api_version, _ONE_SHOT) else True
 
     def apart(self) -> APIClient:
         """Return a client of its own for something long, with no time limit on answers."""
@@ -53,9 +73,11 @@ class Connection:
     def close(self) -> None:
         """Close all connections that are not in use."""
         with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
-            client.close()
+            clients = self._client, self._brisk
+            self._client = self._brisk = None
+        for client in clients:
+            if client is not None:
+                client.close()
 
     def _connect(self, version: str) -> APIClient:
         client = APIClient(self.options.base_url, version=version, timeout=FIRST_TIMEOUT, max_pool_size=POOL)

@@ -22,7 +22,7 @@ from celeriac.container.docker.connection import NO_ANSWER, Connection
 from celeriac.container.docker.outage import Outage
 from celeriac.container.docker.state import State
 from celeriac.container.docker.streams import OutputFailed, Streams
-from celeriac.container.docker.usage import Usage
+from celeriac.container.docker.usage import ContainerUsage
 from celeriac.container.docker.verdict import removed
 from celeriac.container.ending import Ending
 from celeriac.container.wakeup import Wakeup
@@ -53,7 +53,7 @@ class Follower:
     streams: Streams
     ending: Ending
     wakeup: Wakeup
-    usage: Usage
+    usage: ContainerUsage
     _starting_at: float = field(default_factory=time.time)
     _lost: bool = False  # the engine went away, or its stream did, while output could come
     _outage: Outage = field(default_factory=Outage)
@@ -66,6 +66,8 @@ class Follower:
         """
         while True:
             self._stream(time.monotonic() + SILENCE)
+            if self.streams.ended:
+                self.usage.look_at_the_end()
             state = self._look()
             if state is None:
                 continue

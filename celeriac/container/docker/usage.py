@@ -1,84 +1,119 @@
-"""What a container used, read from its cgroup while it runs. Best effort: no call to the engine.
+"""What a container used: read from its cgroup where it can be seen from here, else asked of the engine.
 
 The cgroup goes with its last process, so the last look counts: a tool of milliseconds may have none,
-and what was used after the last look is not seen.
+and what was used after the last look is not seen. The engine is asked where this process is itself in a
+container, or the engine on another host; seldom, and with little patience, since meanwhile output waits.
 """
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
 
-#: Seconds until the first look, and at most between two.
-FIRST, MOST = 0.02, 1.0
+from celeriac.container.cgroup.hierarchy import Hierarchy, hierarchies
+from celeriac.container.cgroup.reading import Reading, needed, read
+from celeriac.container.docker.connection import NO_ANSWER, Connection
+from celeriac.container.docker.oom import OomWatch
+from celeriac.container.usage import Usage
 
-_ROOT = "/sys/fs/cgroup"
+log = logging.getLogger(__name__)
+
+#: Seconds between two questions to the engine, and until the next one after it gave no answer.
+ASK_EVERY, ASK_AFTER_SILENCE = 5.0, 60.0
+#: Seconds until the first question: most tools are over by then.
+ASK_FIRST = 1.0
+
 #: Where engines put a container: Docker with cgroupfs and with systemd, Podman.
 _GROUPS = ("docker/{id}", "system.slice/docker-{id}.scope", "machine.slice/libpod-{id}.scope")
 
 
-class Usage:
-    """The highest numbers seen so far."""
+class ContainerUsage(Usage):
+    """Looks at one container; to be closed."""
 
-    def __init__(self, container: str, *, is_local: bool) -> None:
-        self.peak_memory: int | None = None
-        self.cpu_seconds: float | None = None
+    def __init__(self, connection: Connection, container: str, limit: int | None) -> None:
+        super().__init__(self._see, limit)
+        self._connection = connection
         self._container = container
-        self._group: str | None = None if is_local else ""
-        self._interval = FIRST
-        self._next = 0.0
+        self._groups: dict[str, str] | None = None if connection.options.is_local else {}
+        self._is_first = True
+        self._asked = 0
+        self._watch: OomWatch | None = None
 
-    def look(self, now: float) -> float:
-        """Look if it is time to; return the seconds until the next look."""
-        if now >= self._next:
-            self._read()
-            self._next = now + self._interval
-            self._interval = min(MOST, self._interval * 2)
-        return self._next - now
+    def close(self) -> None:
+        """Let go of what watches the container."""
+        if self._watch is not None:
+            self._watch.close()
 
-    def _read(self) -> None:
-        if self._group is None:
-            self._group = _find(self._container)
-        if not self._group:
-            return
-        memory = _first(self._group, _MEMORY)
-        cpu = _first(self._group, _CPU)
-        self.peak_memory = int(memory) if memory is not None else self.peak_memory
-        self.cpu_seconds = cpu if cpu is not None else self.cpu_seconds
+    def was_oom_killed(self) -> bool:
+        """Tell whether the kernel ended a process of it for want of memory, as far as that is seen."""
+        return bool(self.oom_kills) or (self._watch is not None and self._watch.rang())
 
+    def look_at_the_end(self) -> None:
+        """Look once more when the output has ended: the cgroup may still be there. The engine is not asked."""
+        if self._groups:
+            self.look_now()
 
-def _find(container: str) -> str:
-    for group in _GROUPS:
-        path = group.format(id=container)
-        if os.path.isdir(f"{_ROOT}/{path}") or os.path.isdir(f"{_ROOT}/memory/{path}"):
-            return path
-    return ""
+    def _see(self) -> Reading | None:
+        if self._is_first:
+            self._is_first = False
+            self._begin()
+            if not self._groups:
+                return None
+        return read(self._groups.get("memory"), self._groups.get("cpu")) if self._groups else self._ask()
 
+    def _begin(self) -> None:
+        if self._groups is None:
+            self._groups = find(self._container, hierarchies())
+        if not self._groups:
+            self.every(ASK_FIRST)
+        elif self._limit:
+            self._watch = OomWatch.of(self._groups.get("memory"))
 
-def _microseconds(text: str) -> float:
-    return float(text.split()[1]) / 1e6  # the first line is `usage_usec N`
-
-
-def _nanoseconds(text: str) -> float:
-    return float(text) / 1e9
-
-
-#: (file, its meaning): version 2 of cgroups, then version 1.
-_MEMORY: list[tuple[str, Callable[[str], float]]] = [
-    ("{group}/memory.peak", float),
-    ("memory/{group}/memory.max_usage_in_bytes", float),
-]
-_CPU: list[tuple[str, Callable[[str], float]]] = [
-    ("{group}/cpu.stat", _microseconds),
-    ("cpuacct/{group}/cpuacct.usage", _nanoseconds),
-]
-
-
-def _first(group: str, files: list[tuple[str, Callable[[str], float]]]) -> float | None:
-    for file, meaning in files:
+    def _ask(self) -> Reading | None:
         try:
-            with open(f"{_ROOT}/{file.format(group=group)}", encoding="ascii") as source:
-                return meaning(source.read())
-        except (OSError, ValueError, IndexError):
-            continue
-    return None
+            answer = self._connection.brisk.stats(self._container, stream=False, one_shot=self._connection.has_one_shot)
+        except NO_ANSWER as error:
+            log.debug("what '%s' uses is not known: %s", self._container, error)
+            self.every(ASK_AFTER_SILENCE)
+            return None
+        self.every(ASK_EVERY)
+        return reading_of(answer)
+
+
+def find(container: str, trees: Mapping[str, Hierarchy]) -> dict[str, str]:
+    """Return the directories of a container's cgroup that tell of memory and CPU time; empty if it has none here."""
+    found = {}
+    for key, controllers in (("memory", ("memory",)), ("cpu", ("cpuacct", "cpu"))):
+        tree = next((trees[name] for name in controllers if name in trees), None)
+        for group in _GROUPS if tree else ():
+            path = f"{tree.mount if tree else ''}/{group.format(id=container)}"
+            if os.path.isdir(path):
+                found[key] = path
+                break
+    return found
+
+
+def reading_of(answer: Mapping[str, Any]) -> Reading | None:
+    """Return what the engine's statistics of a container say; None if they say nothing: it has ended.
+
+    The fields are those of the Engine API (ContainerStats); ``stats`` holds ``memory.stat`` of either version.
+    Podman has no such field: there the page cache can't be told apart.
+    """
+    memory, cpu = answer.get("memory_stats") or {}, (answer.get("cpu_stats") or {}).get("cpu_usage") or {}
+    used, stats = memory.get("usage"), memory.get("stats") or {}
+    if not used:
+        return None
+    total = cpu.get("total_usage")
+    return Reading(
+        used=used,
+        needed=_needed(used, stats),
+        high_water=memory.get("max_usage") or None,
+        cpu_seconds=total / 1e9 if total else None,
+    )
+
+
+def _needed(used: int, stats: Mapping[str, int]) -> int:
+    known = needed(stats)
+    return max(0, used - stats.get("inactive_file", stats.get("total_inactive_file", 0))) if known is None else known

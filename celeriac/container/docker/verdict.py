@@ -9,7 +9,9 @@ from pathlib import Path
 from celeriac.container.base import Command
 from celeriac.container.docker.refusals import program_missing
 from celeriac.container.docker.state import State
-from celeriac.errors import ContainerError, KilledFromOutside, OutOfMemory
+from celeriac.container.oom import out_of_memory
+from celeriac.container.usage import Usage
+from celeriac.errors import ContainerError, KilledFromOutside
 
 #: Exit codes by which an init says that it could not run the program: found but no program; not found.
 _NOT_RUN = (126, 127)
@@ -19,7 +21,7 @@ KILLED = (128 + signal.SIGKILL, 128 + signal.SIGTERM)
 _INIT_SAYS = re.compile(rb"\A\[FATAL tini \(\d+\)\] exec .* failed: (.*)|\A.*catatonit.*failed to exec pid1: (.*)")
 
 
-def failure(command: Command, image: str, state: State) -> ContainerError | None:
+def failure(command: Command, image: str, state: State, usage: Usage | None = None) -> ContainerError | None:
     """Return the error if the tool was ended by something else than itself; None: its exit code counts."""
     if state.status not in ("exited", "dead"):
         return KilledFromOutside(
@@ -29,7 +31,14 @@ def failure(command: Command, image: str, state: State) -> ContainerError | None
     if state.exit_code in _NOT_RUN and (why := _init_says(command.stderr)):
         return program_missing(command.argv[0] if command.argv else "", image, why)
     if state.oom_killed and state.exit_code != 0:
-        return _out_of_memory(command, image, state)
+        return out_of_memory(
+            f"'{command.name}' (image '{image}')",
+            command.name,
+            limit=command.memory,
+            peak_memory=usage.peak_memory if usage else None,
+            cpu_seconds=usage.cpu_seconds if usage else None,
+            exit_code=state.exit_code,
+        )
     if state.exit_code in KILLED:
         name = signal.Signals(state.exit_code - 128).name
         return KilledFromOutside(
@@ -47,17 +56,6 @@ def removed(command: Command) -> KilledFromOutside:
         f"the container of '{command.name}' was removed while it ran",
         hint="look for somebody's `docker rm`, or for another attempt at the same step",
         name=command.name,
-    )
-
-
-def _out_of_memory(command: Command, image: str, state: State) -> OutOfMemory:
-    limit = f"its limit of {command.memory / 2**20:.0f} MiB" if command.memory else "what the host has"
-    return OutOfMemory(
-        f"'{command.name}' (image '{image}') used more memory than {limit} and was ended",
-        hint="raise ramMin in the tool's ResourceRequirement",
-        name=command.name,
-        limit=command.memory,
-        exit_code=state.exit_code,
     )
 
 
