@@ -1,4 +1,5 @@
-"""What Celeriac adds to Celery's own command line: `celery slots`, and `celery worker --oversubscribe`.
+"""What Celeriac adds to Celery's own command line: `celery slots`, `celery inspect slots`, and
+`celery worker --oversubscribe`.
 
 Celery imports this when its command line starts, as an entry point of `celery.commands`. That is the only
 moment at which the default app, which a checkout has, can be given options of its own: so this module,
@@ -11,6 +12,8 @@ import click
 from celery.bin.base import CeleryOption
 from celery.bin.worker import worker
 
+from config import remote_slots
+
 worker.params.append(
     CeleryOption(
         ["--oversubscribe"],
@@ -19,6 +22,8 @@ worker.params.append(
         help_group="Pool Options",
     )
 )
+
+remote_slots.connect()
 
 
 @click.command()

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from celeriac.resources import QueueLimits
+from celeriac.resources import Budget, QueueLimits
 from celeriac.settings import EMBEDDED, Settings
 
 
@@ -62,6 +62,12 @@ class Runtime:
         from config.broker import depths
 
         return depths(settings, names)
+
+    def holds(self, budget: Budget, queue: QueueLimits) -> int:
+        """Return how many steps that use all of a queue's limits a host's budget holds at once."""
+        from queues.budget import slots
+
+        return slots(budget, queue)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -40,6 +40,9 @@ class Runtime(Protocol):
     def depths(self, settings: Any, names: Iterable[str]) -> Mapping[str, Any]:
         """Return what waits in the broker's queues and who serves them; raises as :meth:`reach_broker`."""
 
+    def holds(self, budget: Any, queue: Any) -> int:
+        """Return how many steps that use all of a queue's limits a host's budget holds at once."""
+
 
 #: command -> what it does. Each is the module celeriac.cli.COMMAND with `arguments(parser)` and
 #: `main(args, runtime) -> exit code`.
@@ -51,7 +54,8 @@ COMMANDS = {
     "logs": "show what the tools of a run printed",
     "list": "list the runs",
     "cancel": "cancel a run: its tools are stopped, what waits never starts",
-    "queues": "show the queues and their limits",
+    "why": "explain why a step is on the queue that it is on",
+    "queues": "show the queues, their limits and who serves them",
     "completion": "print what your shell needs to complete celeriac's commands",
 }
 

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 #: Seconds for which an answer of the journal is good enough.
 KEPT = 5.0
-#: Scans that a worker may miss before it is taken for gone.
-MISSED = 4
 #: Seconds after which nothing is remembered of a worker.
 FORGOTTEN = 24 * 3600.0
 
@@ -52,7 +50,7 @@ class Presence:
     @property
     def within(self) -> float:
         """Seconds since which a worker that is there has been seen."""
-        return self._engine.settings.scan_interval * MISSED
+        return workers.within(self._engine.settings.scan_interval)
 
     def slots(self) -> int:
         """Return how many steps all workers run at once; 0 when none has told."""

@@ -123,6 +123,50 @@ def tries(
     return connection.execute(statement.order_by(attempts.c.started, attempts.c.path)).all()
 
 
+def tried(connection: Connection, run: str, path: str) -> Sequence[Record]:
+    """Return all attempts at one node, the first one first, also those that nobody has claimed."""
+    statement = select(
+        attempts.c.number, attempts.c.state, attempts.c.outcome, attempts.c.queue, attempts.c.lane, attempts.c.tool,
+        attempts.c.asked, attempts.c.granted, attempts.c.host, attempts.c.exit_code, attempts.c.error,
+        attempts.c.peak_memory, attempts.c.cpu_seconds, attempts.c.created, attempts.c.started, attempts.c.ended,
+    ).where(attempts.c.run_id == run, attempts.c.path == path)  # fmt: skip
+    return connection.execute(statement.order_by(attempts.c.number, attempts.c.created)).all()
+
+
+def first_job(connection: Connection, run: str, step: str) -> str | None:
+    """Return the path of the first job of a step, by its place in its scatter; None when there is none."""
+    statement = (
+        select(nodes.c.path)
+        .where(nodes.c.run_id == run, nodes.c.step == step, nodes.c.kind == "job")
+        .order_by(nodes.c.created, nodes.c.idx, nodes.c.path)
+        .limit(1)
+    )
+    return connection.execute(statement).scalar()
+
+
+def jobs_by_queue(connection: Connection, run: str, step: str) -> dict[str | None, int]:
+    """Count the jobs of a step by the queue of their current attempts; None: they have none yet."""
+    statement = (
+        select(attempts.c.queue, func.count())
+        .select_from(_JOINED)
+        .where(nodes.c.run_id == run, nodes.c.step == step, nodes.c.kind == "job")
+        .group_by(attempts.c.queue)
+    )
+    return {row[0]: row[1] for row in connection.execute(statement)}
+
+
+def items(connection: Connection, run: str, scatter: str) -> int:
+    """Count the items of a scatter."""
+    statement = select(func.count()).where(nodes.c.run_id == run, nodes.c.parent == scatter)
+    return int(connection.execute(statement).scalar_one())
+
+
+def waiting(connection: Connection, queue: str) -> int:
+    """Count the steps of all runs that wait in a queue: nobody has claimed them."""
+    statement = select(func.count()).where(attempts.c.state == AttemptState.QUEUED, attempts.c.queue == queue)
+    return int(connection.execute(statement).scalar_one())
+
+
 def step_names(connection: Connection, run: str) -> list[str]:
     """Return the step paths of a run, oldest first, without the run itself."""
     statement = (

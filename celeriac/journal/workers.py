@@ -12,6 +12,14 @@ from celeriac.journal.database import now
 from celeriac.journal.tables import Record, attempts, workers
 from celeriac.states import AttemptState
 
+#: Scans that a worker may miss before it is taken for gone.
+MISSED = 4
+
+
+def within(scan_interval: float) -> float:
+    """Return the seconds since which a worker that is there has been seen."""
+    return scan_interval * MISSED
+
 
 def seen(connection: Connection, name: str, **values: Any) -> None:
     """Note that a worker is there: host, budget, slots, queues."""

@@ -123,26 +123,6 @@ def test_cancel_needs_no_broker(cluster: Desk) -> None:
     wait(cluster, run, code=1)
 
 
-def test_queues(cluster: Desk) -> None:
-    data = cluster.json("queues")
-    assert data["file"] == str(cluster.directory / "queues.yaml")
-    assert data["queues"] == [
-        {"name": "small", "cpus": 1.0, "ram": 1024, "gpus": 0, "priority": None, "max_runtime": None,
-         "default": False, "waiting": 0, "workers": 1},
-        {"name": "large", "cpus": 2.0, "ram": 4096, "gpus": 0, "priority": None, "max_runtime": None,
-         "default": False, "waiting": 0, "workers": 0},
-    ]  # fmt: skip
-    assert data["control"] == {"waiting": 0, "workers": 1}
-    lines = [line.split() for line in cluster("queues").stdout.splitlines()]
-    assert ["small", "1", "1024", "MiB", "0", "1"] in lines
-
-
-def test_queues_without_a_broker(cluster: Desk) -> None:
-    done = cluster("queues", "--json", CELERIAC_BROKER_URL="redis://127.0.0.1:1/0")
-    assert [queue["waiting"] for queue in json.loads(done.stdout)["queues"]] == [None, None]
-    assert "127.0.0.1:1" in done.stderr
-
-
 def test_what_waits_is_counted(cluster: Desk) -> None:
     document = cluster.directory / "large.cwl"
     document.write_text(

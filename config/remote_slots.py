@@ -1,0 +1,78 @@
+"""`celery inspect slots`: what a worker's host may give to steps, what has taken it, what is left.
+
+A remote control command (Celery's documentation, Workers Guide, "Writing your own remote control
+commands"). `celery inspect` has to know it too, at every start: so little is imported before it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from celery.worker.control import inspect_command
+
+from celeriac.errors import CeleriacError
+from celeriac.resources import Budget
+
+if TYPE_CHECKING:
+    from queues.ledger import Line
+
+
+def connect() -> None:
+    """Have Celery know the command; to do it twice is the same as once."""
+    inspect_command(name="slots")(host_slots)
+
+
+def host_slots(state: Any) -> dict[str, Any]:
+    """What the steps on a worker's host have taken of it, and what is left (Celeriac)."""
+    from config.composition import budget_of
+    from queues.budget import slots
+    from queues.ledger import overview
+
+    engine = state.app.celeriac
+    try:
+        budget = budget_of(engine.settings)
+        lines = overview(engine.settings.slots_directory)
+    except CeleriacError as error:
+        return {"error": str(error)}
+    own = set(state.app.amqp.queues.consume_from)
+    return {
+        "host": engine.host,
+        "budget": amounts(budget),
+        "free": amounts(free(budget, lines)),
+        "holds": {queue.name: slots(budget, queue) for queue in engine.queues if queue.name in own},
+        "steps": [_step(line) for line in lines],
+    }
+
+
+def free(budget: Budget, lines: Sequence[Line]) -> Budget:
+    """Return what nothing has taken; less than nothing where somebody oversubscribes."""
+    taken = [line for line in lines if not line.waiting]
+    leased = {gpu for line in taken for gpu in line.gpus}
+    return Budget(
+        # CPUs are granted in fractions, and sums of floats are not exact
+        round(budget.cpus - sum(line.resources.cpus for line in taken), 6),
+        budget.ram - sum(line.resources.ram for line in taken),
+        tuple(gpu for gpu in budget.gpus if gpu not in leased),
+    )
+
+
+def amounts(budget: Budget) -> dict[str, Any]:
+    """Return a budget as JSON."""
+    return {"cpus": budget.cpus, "ram": budget.ram, "gpus": list(budget.gpus)}
+
+
+def _step(line: Line) -> dict[str, Any]:
+    from celery.worker.state import requests
+
+    known = requests.get(line.name)  # the task's id is the attempt's
+    return {
+        "attempt": line.name,
+        "step": known.name if known is not None else None,  # None: another worker of this host has it
+        "worker": line.worker,
+        "state": "dead" if line.dead else "waits" if line.waiting else "runs",
+        "cpus": line.resources.cpus,
+        "ram": line.resources.ram,
+        "gpus": line.resources.gpus,
+        "leased": list(line.gpus),
+    }
