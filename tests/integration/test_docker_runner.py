@@ -196,6 +196,7 @@ def test_a_child_out_of_memory_is_the_tools_own_affair(runner: DockerRunner, com
         runner.run(shell(command, "tail /dev/zero; exit 5"), CancelToken())
 
 
+@pytest.mark.slow
 def test_no_end_for_want_of_memory_is_missed_when_many_end_at_once(
     runner: DockerRunner, command: Command, tmp_path: Path
 ) -> None:

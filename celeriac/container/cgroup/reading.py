@@ -45,10 +45,14 @@ def needed(stats: Mapping[str, int]) -> int | None:
 
     Anonymous and shared memory: without swap they stay. The page cache is dropped when memory is short.
     """
-    for anonymous, shared in (("anon", "shmem"), ("total_rss", "total_shmem")):
-        if anonymous in stats:
-            return stats[anonymous] + stats.get(shared, 0)
-    return None
+    if "anon" in stats:
+        return stats["anon"] + stats.get("shmem", 0)
+    if "total_rss" not in stats:
+        return None
+    # an engine leaves out what is shared: it is what of the cache is on no list of files
+    files = stats.get("total_active_file", 0) + stats.get("total_inactive_file", 0)
+    shared = stats.get("total_shmem", max(0, stats.get("total_cache", 0) - files))
+    return stats["total_rss"] + shared
 
 
 def _cpu_seconds(directory: str | None) -> float | None:
