@@ -27,13 +27,13 @@ MIB = 2**20
 TAKE = "b = bytearray({} << 20); print('taken', flush=True)"
 
 
-def _groups() -> set[str]:
-    """The groups of tools that are there now, below this process's own."""
+def _groups(pid: int) -> set[str]:
+    """The groups that are there now of the tools of a worker; others may run tools beside us."""
     return {
         f"{tree.own}/{name}"
         for tree in hierarchies().values()
         for name in (os.listdir(tree.own) if os.path.isdir(tree.own) else ())
-        if name.startswith(PREFIX)
+        if name.startswith(PREFIX) and name.split(".")[2] == str(pid)
     }
 
 
@@ -43,11 +43,10 @@ def limited() -> Iterator[ProcessRunner]:
     if group:
         group.remove()
     require(f"this host lets us make no cgroup with limits: {problems}", not problems)
-    before = _groups()
     runner = ProcessRunner(stop_grace=0.3)
     yield runner
     runner.close()
-    assert _groups() <= before, "a cgroup is left"
+    assert not _groups(os.getpid()), "a cgroup is left"
 
 
 @pytest.fixture
@@ -202,13 +201,13 @@ ProcessRunner().run(command, CancelToken())
 
 
 def _killed_worker(tmp_path: Path, name: str, memory: int) -> list[int]:
-    """Start a worker and kill it while its tool runs; return the processes that it leaves."""
+    """Start a worker and kill it while its tool runs; return its number and those that it leaves."""
     worker = subprocess.Popen([sys.executable, "-c", WORKER, str(tmp_path), name, str(memory)])
     file = tmp_path / "pid"
     wait_for(lambda: file.exists() and file.read_text().strip().isdigit())
     worker.kill()
     worker.wait(HANG)
-    return [int((tmp_path / part).read_text()) for part in ("pid", "hidden")]
+    return [worker.pid, *(int((tmp_path / part).read_text()) for part in ("pid", "hidden"))]
 
 
 def _alive(pid: int) -> bool:
@@ -217,17 +216,18 @@ def _alive(pid: int) -> bool:
 
 
 def test_what_a_killed_worker_left_can_be_cleared(limited: ProcessRunner, tmp_path: Path) -> None:
-    left = _killed_worker(tmp_path, "the-lost-one", 64 * MIB)
+    worker, *left = _killed_worker(tmp_path, "the-lost-one", 64 * MIB)
+    assert _groups(worker)
     assert all(map(_alive, left))
     assert limited.clear("the-lost-on") and limited.clear("he-lost-one") and all(map(_alive, left)), "other names"
     assert limited.clear("the-lost-one")
     wait_for(lambda: not any(map(_alive, left)))
-    assert not any("the-lost-one" in group for group in _groups())
+    assert not _groups(worker)
     assert limited.clear("the-lost-one"), "twice is no error"
 
 
 def test_what_a_killed_worker_left_without_a_group_can_be_cleared(tmp_path: Path) -> None:
-    pid, hidden = _killed_worker(tmp_path, "the-lost:two", 0)
+    _, pid, hidden = _killed_worker(tmp_path, "the-lost:two", 0)
     try:
         assert ProcessRunner().clear("the-lost:two")
         assert not _alive(pid)
@@ -238,9 +238,10 @@ def test_what_a_killed_worker_left_without_a_group_can_be_cleared(tmp_path: Path
 def test_the_groups_of_killed_workers_go_when_a_new_one_is_made(
     limited: ProcessRunner, command: Command, tmp_path: Path
 ) -> None:
-    left = _killed_worker(tmp_path, "the-lost-three", 64 * MIB)
+    worker, *left = _killed_worker(tmp_path, "the-lost-three", 64 * MIB)
     assert limited.run(command, CancelToken()).exit_code == 0
     wait_for(lambda: not any(map(_alive, left)))
+    assert not _groups(worker)
 
 
 # --- no cgroups ------------------------------------------------------------------------------------

@@ -23,10 +23,10 @@ class Reading:
 
 def read(memory: str | None, cpu: str | None) -> Reading | None:
     """Look at a group by its directories; None where it can't be seen."""
-    # the high-water mark first: what comes in meanwhile may only make the droppable part look larger
+    # in this order: then what a tool takes meanwhile is neither lost from its need nor taken for cache
     high_water = _number(memory, "memory.peak", "memory.max_usage_in_bytes")
-    stats = _table(memory, "memory.stat")
     used = _number(memory, "memory.current", "memory.usage_in_bytes")
+    stats = _table(memory, "memory.stat")
     if used is None and (seconds := _cpu_seconds(cpu)) is None:
         return None
     events = _table(memory, "memory.events")
