@@ -7,7 +7,8 @@ import secrets
 import socket
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -74,6 +75,7 @@ class Engine:
         self._inputs: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
         self._options: OrderedDict[str, RunOptions] = OrderedDict()
         self._tables: OrderedDict[str, tuple[QueueLimits, ...]] = OrderedDict()
+        self._at_work: set[str] = set()
         self._lock = threading.Lock()
 
     @property
@@ -151,6 +153,19 @@ class Engine:
         with self._lock:
             found = self._inputs.get((run, path))
         return nodes.inputs(connection, run, path) if found is None else found
+
+    @contextmanager
+    def alone(self, attempt: str) -> Iterator[bool]:
+        """Yield whether no other thread of this process has this attempt in hand: its slot goes by its name."""
+        with self._lock:
+            first = attempt not in self._at_work
+            self._at_work.add(attempt)
+        try:
+            yield first
+        finally:
+            if first:
+                with self._lock:
+                    self._at_work.remove(attempt)
 
     def send(self, run: str, messages: Sequence[tuple[int, Message]]) -> None:
         """Publish what a commit put into the outbox, then forget it there."""

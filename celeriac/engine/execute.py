@@ -36,13 +36,17 @@ def execute(engine: Engine, attempt: str) -> dict[str, Any] | None:
     None: there was nothing to take (a message that came late or twice), or it did not succeed. Waits
     until this host has what the attempt was granted; till then another worker may claim it.
     """
-    offered = _offer(engine, attempt)
-    if offered is None:
-        log.debug("attempt %s is not there to be taken", attempt)
-        return None
-    if offered.granted is None:
-        return _execute(engine, attempt, Slot())
-    granted = Resources(**offered.granted)
+    with engine.alone(attempt) as alone:
+        offered = _offer(engine, attempt) if alone else None
+        if offered is None:
+            log.debug("attempt %s is not there to be taken", attempt)
+            return None
+        if offered.granted is None:
+            return _execute(engine, attempt, Slot())
+        return _with_slot(engine, attempt, Resources(**offered.granted))
+
+
+def _with_slot(engine: Engine, attempt: str, granted: Resources) -> dict[str, Any] | None:
     try:
         try:
             slot = engine.slots.take(attempt, granted, _still(engine, attempt))
@@ -74,9 +78,7 @@ def _still(engine: Engine, attempt: str) -> Callable[[], bool]:
     return still
 
 
-def _execute(
-    engine: Engine, attempt: str, slot: Slot, problem: CeleriacError | None = None
-) -> dict[str, Any] | None:
+def _execute(engine: Engine, attempt: str, slot: Slot, problem: CeleriacError | None = None) -> dict[str, Any] | None:
     with engine.database.begin() as connection:
         claimed = attempts.claim(connection, attempt, engine.owner, engine.host, engine.settings.lease)
         if claimed is None:

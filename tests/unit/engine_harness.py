@@ -90,6 +90,7 @@ class World:
     sent: list[tuple[str, str, Any]] = field(default_factory=list)  # all that was ever published
     ended: list[str] = field(default_factory=list)  # runs that on_end told of
     started: list[str] = field(default_factory=list)  # attempts whose tool was started
+    commands: list[Command] = field(default_factory=list)  # and their commands
     broker_is_down: bool = False
     token: CancelToken = field(default_factory=CancelToken)  # of the tool that was started last
 
@@ -121,6 +122,7 @@ class World:
     def _behave(self, command: Command, cancel: CancelToken) -> int:
         with self._lock:
             self.started.append(command.name.removeprefix("celeriac-"))
+            self.commands.append(command)
             self.token = cancel
         try:
             outputs = self.play(command.argv[1:])
