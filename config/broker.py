@@ -12,7 +12,6 @@ from kombu import Connection
 
 from celeriac.errors import BrokerUnavailable, SettingsError
 from celeriac.journal.database import hide
-from celeriac.names import CONTROL_QUEUE
 from celeriac.settings import Settings
 
 T = TypeVar("T")
@@ -78,7 +77,6 @@ def _ask_workers(settings: Settings) -> dict[str, int]:
     for queues in answers.values():
         for queue in queues:
             found[queue["name"]] = found.get(queue["name"], 0) + 1
-    found[CONTROL_QUEUE] = len(answers)  # each takes from it, on a channel that it does not tell of
     return found
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from kombu import Queue
-from queues.slots import HostSlots
 
 from celeriac.container.base import Runner
 from celeriac.engine import Engine
@@ -20,6 +19,7 @@ from celeriac.slots import Slots
 from queues.find import PACKAGED, find
 from queues.host import host_budget
 from queues.kombu_queues import task_queues
+from queues.slots import HostSlots
 from queues.source import QueueFile
 from tasks.canvas import CeleryPublisher
 

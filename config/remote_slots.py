@@ -1,5 +1,8 @@
 """`celery inspect slots`: what a worker's host may give to steps, what has taken it, what is left.
 
+And `celery inspect active_queues`, which Flower asks too, names the control queue beside Celery's own
+answer: a worker takes from that one on another channel (config/control_lane.py).
+
 A remote control command (Celery's documentation, Workers Guide, "Writing your own remote control
 commands"). `celery inspect` has to know it too, at every start: so little is imported before it is used.
 """
@@ -12,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from celery.worker.control import inspect_command
 
 from celeriac.errors import CeleriacError
+from celeriac.names import CONTROL_QUEUE
 from celeriac.resources import Budget
 
 if TYPE_CHECKING:
@@ -21,6 +25,16 @@ if TYPE_CHECKING:
 def connect() -> None:
     """Have Celery know the command; to do it twice is the same as once."""
     inspect_command(name="slots")(host_slots)
+    inspect_command(name="active_queues")(active_queues)
+
+
+def active_queues(state: Any) -> list[dict[str, Any]]:
+    """List the task queues a worker is currently consuming from."""
+    shown = list(state.consumer.task_consumer.queues) if state.consumer.task_consumer else []
+    control = state.app.amqp.queues[CONTROL_QUEUE]
+    if shown and all(queue.name != CONTROL_QUEUE for queue in shown):
+        shown.append(control)
+    return [dict(queue.as_dict(recurse=True)) for queue in shown]
 
 
 def host_slots(state: Any) -> dict[str, Any]:

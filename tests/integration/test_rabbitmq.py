@@ -27,7 +27,7 @@ from tests.integration.cluster import BIN, CHECKOUT, ECHO, PATIENCE, Cluster, ne
 BLOCKED = """\
 cwlVersion: v1.2
 class: CommandLineTool
-requirements: {ResourceRequirement: {coresMin: 2}}
+requirements: {ResourceRequirement: {coresMin: 1, ramMin: 1500}}
 baseCommand: [sh, -c, 'touch "$1.begun"; for i in $(seq 1200); do [ -e "$1" ] && exit; sleep 0.1; done; exit 1', sh]
 inputs: {gate: {type: string, inputBinding: {}}}
 outputs: []
@@ -186,33 +186,13 @@ def test_the_timeout_outlasts_steps_and_fits_32_bits() -> None:
     assert 14 * 24 * 3600 * 1000 < rabbitmq.CONSUMER_TIMEOUT < 2**31
 
 
-@pytest.mark.parametrize(
-    ("settings", "chosen", "options", "slots", "limits"),
-    [
-        (RABBITMQ, ["advanced"], {}, 4, {"advanced": 3, CONTROL_QUEUE: 1}),
-        (RABBITMQ, [CONTROL_QUEUE, "advanced"], {}, 4, {"advanced": 3, CONTROL_QUEUE: 1}),
-        (RABBITMQ, [CONTROL_QUEUE], {}, 3, {CONTROL_QUEUE: 0}),
-        (RABBITMQ, ["advanced", "default"], {}, 3, {"advanced": 0, "default": 0, CONTROL_QUEUE: 0}),
-        (RABBITMQ, ["advanced"], {"autoscale": "8,2"}, 3, {"advanced": 0, CONTROL_QUEUE: 0}),
-        (Settings(broker_url="redis://127.0.0.1:1/0"), ["advanced"], {}, 3, {}),
-    ],
-)
-def test_who_gets_a_slot_more(
-    settings: Settings, chosen: list[str], options: dict[str, Any], slots: int, limits: dict[str, int]
-) -> None:
-    with app(settings) as made:
-        made.amqp.queues.select(chosen)
-        worker = SimpleNamespace(app=made, concurrency=3, options=options)
-        rabbitmq.keep_a_slot(worker)
-        assert worker.concurrency == slots
-        assert {name: made.amqp.queues[name].prefetch for name in limits} == limits
-
-
-def test_several_queues_of_steps_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("names", [["advanced"], ["advanced", "default"]])
+def test_no_queue_sends_more_steps_than_there_are_slots(names: list[str], caplog: pytest.LogCaptureFixture) -> None:
     with app(RABBITMQ) as made, caplog.at_level(logging.WARNING):
-        made.amqp.queues.select(["advanced", "default"])
-        rabbitmq.keep_a_slot(SimpleNamespace(app=made, concurrency=3, options={}))
-    assert "this worker serves advanced, default" in caplog.text
+        assert rabbitmq.limit_ahead(made.amqp.queues, names, 3) == 3 * len(names)
+        limits = {name: made.amqp.queues[name].prefetch for name in WORKERS}
+    assert limits == {name: 3 if name in names else 0 for name in WORKERS}
+    assert ("this worker serves advanced, default" in caplog.text) is (len(names) > 1)
 
 
 @pytest.mark.parametrize(
