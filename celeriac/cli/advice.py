@@ -50,7 +50,7 @@ class Usage:
 class Advice:
     """What would do."""
 
-    needs: Resources | None  # None: nothing is known of its memory
+    needs: Resources | None  # None: nothing is known of what it uses
     queue: QueueLimits | None  # the smallest that holds it
     words: Sequence[str]
 
@@ -70,10 +70,9 @@ def percentile(ordered: Sequence[float], percent: int) -> float:
 
 def advise(usage: Usage, queues: Sequence[QueueLimits]) -> Advice:
     """Return what a tool needs by what it used, and the smallest queue that holds that."""
-    ram = _ram(usage)
-    if ram is None:
-        return Advice(None, None, ["its memory was not measured: nothing to go by"])
-    needs = Resources(_cpus(usage), ram, usage.most.gpus)
+    if usage.memory is usage.cpus is usage.memory_had is None:
+        return Advice(None, None, ["none has ended well yet: nothing to go by"])
+    needs = Resources(_cpus(usage), _ram(usage), usage.most.gpus)
     queue = _fitting(needs, queues)
     words = [*_memory(usage, needs), *_cpu(usage, needs), *_verdict(usage, needs, queue, queues)]
     if usage.attempts < FEW:
@@ -81,13 +80,13 @@ def advise(usage: Usage, queues: Sequence[QueueLimits]) -> Advice:
     return Advice(needs, queue, words)
 
 
-def _ram(usage: Usage) -> int | None:
+def _ram(usage: Usage) -> int:
     wanted = []
     if usage.memory is not None:
         wanted.append(math.ceil(round(usage.memory.most * (1 + SPARE), 6)))
     if usage.memory_had is not None:
         wanted.append(usage.memory_had + 1)
-    return max(min(LEAST_RAM, usage.most.ram), *wanted) if wanted else None
+    return max(min(LEAST_RAM, usage.most.ram), *wanted) if wanted else usage.most.ram
 
 
 def _cpus(usage: Usage) -> float:
@@ -110,6 +109,8 @@ def _memory(usage: Usage, needs: Resources) -> Iterator[str]:
         had = f" with {usage.memory_had} MiB" if usage.memory_had is not None else ""
         yield f"{usage.out_of_memory} of {usage.attempts} ran out of memory{had}: it needs {needs.ram} MiB or more"
     if usage.memory is None:
+        if not usage.out_of_memory:
+            yield "its memory was not measured, so its ask counts"
         return
     most = f"used {usage.memory.most:.0f} at most" if usage.memory.most >= 1 else "used less than 1"
     if asked >= LARGE * needs.ram:

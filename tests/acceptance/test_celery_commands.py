@@ -72,7 +72,12 @@ def _run(cluster: Site, **job: object) -> str:
 
 
 def test_a_worker_without_options_serves_all_queues(cluster: Site) -> None:
-    assert {queue["name"] for queue in _inspect(cluster, "active_queues")} == {"celeriac", "default", "advanced"}
+    limits = {queue["name"]: queue["alias"] for queue in _inspect(cluster, "active_queues")}
+    assert limits == {
+        "celeriac": "scheduling; no step runs here",
+        "default": "1 CPU, 1024 MiB a step",
+        "advanced": "2 CPUs, 2048 MiB a step",
+    }
 
 
 def test_the_tasks_are_registered_by_their_names(cluster: Site) -> None:
@@ -95,12 +100,22 @@ def test_what_runs_is_seen_by_its_step(cluster: Site) -> None:
     run = cluster.submit("wf.cwl", "gate.json")
     try:
         active = until(lambda: _inspect(cluster, "active"), "no task is seen")
+        host = _inspect(cluster, "slots")
     finally:
         gate.touch()
         cluster.ended(run)
         cluster.write(echo=echo())
     assert [task["name"] for task in active] == ["wf.cwl/say"]
     assert active[0]["id"] == cluster.attempts(run)[0].id, "the task's id is the attempt's"
+    (step,) = host["steps"]
+    assert (step["step"], step["attempt"], step["state"]) == ("wf.cwl/say", active[0]["id"], "runs")
+    assert host["free"]["ram"] == host["budget"]["ram"] - step["ram"]
+    assert host["holds"]["default"] >= 1
+
+
+def test_what_a_host_has_is_inspected_while_nothing_runs(cluster: Site) -> None:
+    host = until(lambda: found if not (found := _inspect(cluster, "slots"))["steps"] else None, "a slot is kept")
+    assert host["free"] == host["budget"]
 
 
 # --- Flower ----------------------------------------------------------------------------------------
