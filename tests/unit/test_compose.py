@@ -20,6 +20,7 @@ SETTINGS = {
     "CELERIAC_RESULT_URL",
     "CELERIAC_JOURNAL_URL",
     "CELERIAC_QUEUES",
+    "CELERIAC_SLOTS_DIR",
 }
 
 
@@ -43,13 +44,12 @@ def test_every_service_is_watched(services: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("worker", ["worker-default", "worker-advanced"])
-def test_a_worker_sees_the_engine_and_the_work_directory_at_its_own_path(
-    services: dict[str, Any], worker: str
-) -> None:
+def test_a_worker_sees_the_engine_and_the_work_directory_at_its_own_path(services: dict[str, Any], worker: str) -> None:
     environment, volumes = services[worker]["environment"], services[worker]["volumes"]
     assert set(environment) == SETTINGS
     assert f"{environment['CELERIAC_HOME']}:{environment['CELERIAC_HOME']}" in volumes
     assert "/var/run/docker.sock:/var/run/docker.sock" in volumes
+    assert environment["CELERIAC_SLOTS_DIR"].startswith(environment["CELERIAC_HOME"]), "one ledger for all of the host"
 
 
 def test_nothing_is_open_to_the_network(services: dict[str, Any]) -> None:
