@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from celeriac.resources import QueueLimits
+from celeriac.resources import Budget, QueueLimits
+from queues.gpus import detect
+
+log = logging.getLogger(__name__)
 
 _MIB = 1024 * 1024
 
@@ -14,13 +18,39 @@ _MIB = 1024 * 1024
 def host_queue(root: Path = Path("/")) -> QueueLimits:
     """Return one queue named ``local`` as large as this host, for runs with no queue file at hand.
 
-    CPUs: those this process may run on, within the CPU quota of its control group (v1 and v2), and
-    1 at least, since a CWL step asks for one core when it says nothing. Memory: the smaller of the
-    host's and its control group's, in MiB. ``root`` is where /proc and /sys are.
+    Its size is that of :func:`host_budget`, without GPUs. ``root`` is where /proc and /sys are.
     """
-    cpus = min([float(len(os.sched_getaffinity(0))), *_cpu_quotas(root)])
-    memory = min([_total_memory(root), *_memory_limits(root)])
-    return QueueLimits("local", cpus=max(1.0, cpus), ram=max(1, memory // _MIB))
+    return QueueLimits("local", cpus=_cpus(root), ram=_memory(root))
+
+
+def host_budget(root: Path = Path("/"), *, cpus: float = 0, ram: int = 0, gpus: Sequence[str] | None = None) -> Budget:
+    """Return what the steps of this host may use together.
+
+    CPUs: those this process may run on, within the CPU quota of its control group (v1 and v2).
+    Memory: the smaller of the host's and its control group's, in MiB. ``cpus`` and ``ram`` lower
+    that; 0 is all there is, and so is more than there is, with a warning. Less than one CPU counts
+    as one, found or set: a CWL step asks for one core when it says nothing.
+
+    ``gpus`` are the ids to lease, those that the driver tells when it is None; ids that are given
+    are not looked for, as not every driver tells. ``root`` is where /proc and /sys are.
+    """
+    ids = detect(root) if gpus is None else tuple(dict.fromkeys(gpus))
+    cpus = _lowered(_cpus(root), cpus, "CPUs")
+    return Budget(cpus=max(1.0, cpus), ram=int(_lowered(_memory(root), ram, "MiB of memory")), gpus=ids)
+
+
+def _lowered(found: float, limit: float, unit: str) -> float:
+    if limit > found:
+        log.warning("%.10g %s are set for this host's steps, but it has %.10g: that is what counts", limit, unit, found)
+    return min(found, limit) if limit > 0 else found
+
+
+def _cpus(root: Path) -> float:
+    return max(1.0, min([float(len(os.sched_getaffinity(0))), *_cpu_quotas(root)]))
+
+
+def _memory(root: Path) -> int:
+    return max(1, min([_total_memory(root), *_memory_limits(root)]) // _MIB)
 
 
 def _total_memory(root: Path) -> int:
