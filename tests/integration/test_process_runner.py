@@ -32,8 +32,10 @@ MATE = "(env -i sleep 603 & echo $! > pid); "
 
 
 @pytest.fixture
-def runner() -> ProcessRunner:
-    return ProcessRunner(stop_grace=0.3)
+def runner() -> Iterator[ProcessRunner]:
+    runner = ProcessRunner(stop_grace=0.3)
+    yield runner
+    runner.close()
 
 
 @pytest.fixture
