@@ -154,7 +154,7 @@ class JobRunner:
             ended = runner.run(command, cancel)
         except CeleriacError as error:
             error.fields.setdefault("command", list(command.argv))
-            error.where = error.where or f"'{request.title}'"  # a runner knows the attempt's name only
+            _name(error, command, request)
             if isinstance(error, TimeLimitExceeded) and command.time_limit == request.max_runtime:
                 error.hint = f"queue {request.queue} ends what runs longer than its max_runtime: take another queue"
             raise
@@ -165,6 +165,14 @@ class JobRunner:
         if literals is not None:
             relink_initialworkdir(literals, job.outdir, job.builder.outdir, inplace_update=job.inplace_update)
         return _collect(job, request, command, ended, self._memory)
+
+
+def _name(error: CeleriacError, command: Command, request: JobRequest) -> None:
+    """Have a runner's error speak of the step: a runner knows the command's name only."""
+    if command.name in error.message:
+        error.message = error.message.replace(command.name, request.title)
+    else:
+        error.where = error.where or f"'{request.title}'"
 
 
 def _failed(outcome: Outcome, error: CeleriacError) -> JobReport:

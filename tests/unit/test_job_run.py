@@ -260,6 +260,17 @@ def test_a_tool_that_ends_by_itself_without_memory(job: Job, code: int, said: st
         assert "it had 512 MiB" in report.error.message
 
 
+def test_a_runner_s_error_speaks_of_the_step(job: Job) -> None:
+    def named(command: Command) -> int:
+        raise KilledFromOutside(f"'{command.name}' was ended by SIGKILL")
+
+    def nameless(command: Command) -> int:
+        raise EngineUnreachable("the engine does not answer")
+
+    assert str(job.run(named).error) == "'the/step' was ended by SIGKILL"
+    assert str(job.run(nameless).error) == "'the/step': the engine does not answer"
+
+
 def test_what_a_tool_used_till_it_was_ended_is_kept(job: Job) -> None:
     def used(command: Command) -> int:
         raise OutOfMemory("too much", peak_memory=5 * 2**20, cpu_seconds=1.5, exit_code=137)

@@ -26,8 +26,9 @@ def write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def gpu(root: Path, bus: str, minor: str) -> None:
-    text = f"Model: \t\t NVIDIA X\nIRQ:   \t\t 24\nBus Location: \t {bus}\nDevice Minor: \t {minor}\nGPU Excluded: No\n"
+def gpu(root: Path, bus: str, minor: str, uuid: str = "") -> None:
+    told = f"GPU UUID: \t {uuid}\n" if uuid else ""
+    text = f"Model: \t\t NVIDIA X\nIRQ:   \t\t 24\n{told}Bus Location: \t {bus}\nDevice Minor: \t {minor}\n"
     write(root / f"proc/driver/nvidia/gpus/{bus}/information", text)
 
 
@@ -77,6 +78,13 @@ def test_gpus_by_their_minors_in_order_of_number(root: Path) -> None:
         gpu(root, bus, minor)
     assert detect(root) == ("0", "2", "10")
     assert host_budget(root).gpus == ("0", "2", "10")
+
+
+def test_gpus_are_known_by_their_uuids_where_the_driver_tells_them(root: Path) -> None:
+    gpu(root, "0000:3b:00.0", "1", "GPU-b1")
+    gpu(root, "0000:18:00.0", "0", "GPU-a0")
+    gpu(root, "0000:af:00.0", "2", "GPU-????????-????-????-????-????????????")
+    assert detect(root) == ("GPU-a0", "GPU-b1", "2")
 
 
 def test_given_gpus_are_not_looked_for(root: Path) -> None:
