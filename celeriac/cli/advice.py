@@ -70,7 +70,7 @@ def percentile(ordered: Sequence[float], percent: int) -> float:
 
 def advise(usage: Usage, queues: Sequence[QueueLimits]) -> Advice:
     """Return what a tool needs by what it used, and the smallest queue that holds that."""
-    if usage.memory is usage.cpus is usage.memory_had is None:
+    if usage.memory is None and usage.cpus is None and usage.memory_had is None:
         return Advice(None, None, ["none has ended well yet: nothing to go by"])
     needs = Resources(_cpus(usage), _ram(usage), usage.most.gpus)
     queue = _fitting(needs, queues)

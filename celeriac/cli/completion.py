@@ -76,4 +76,16 @@ def _steps(prefix: str, parsed_args: argparse.Namespace, **rest: Any) -> list[st
     return [name for name in names if name.startswith(prefix)]
 
 
-_COMPLETERS: dict[str, Callable[..., list[str]]] = {"RUN": _runs, "STEP": _steps}
+def _tools(prefix: str, **rest: Any) -> list[str]:
+    from celeriac.cli.look import journal
+    from celeriac.journal import usage
+
+    try:
+        with journal() as (_, database), database.read() as connection:
+            names = usage.names(connection)
+    except CeleriacError:
+        return []
+    return [name for name in names if name.startswith(prefix)]
+
+
+_COMPLETERS: dict[str, Callable[..., list[str]]] = {"RUN": _runs, "STEP": _steps, "TOOL": _tools}

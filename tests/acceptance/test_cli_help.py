@@ -86,6 +86,8 @@ def test_completion_is_a_script(here: Desk, shell: str) -> None:
     [
         ("celeriac sta", "status"),
         ("celeriac status --w", "--watch"),
+        ("celeriac queues adv", "advise"),
+        ("celeriac queues check numb", "numbers.cwl"),
         ("celeriac list --state runn", None),
         ("celeriac list --state RUNN", "RUNNING"),
         ("celeriac run numb", "numbers.cwl"),
@@ -101,6 +103,8 @@ def test_bash_completes_runs_and_steps(tmp_path: Path) -> None:
     run = here.newest()
     assert complete(here, "celeriac status ") == [run]
     assert complete(here, f"celeriac outputs {run} wo") == ["work"]
+    assert complete(here, f"celeriac why {run} jo") == ["join"]
+    assert complete(here, "celeriac queues advise numbers.cwl:jo") == ["join"], "bash takes a colon for a word's end"
 
 
 def complete(here: Desk, typed: str) -> list[str]:

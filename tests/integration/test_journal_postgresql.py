@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 from celeriac.errors import JournalUnavailable
 from celeriac.journal.database import Database
 from tests.unit.test_journal_contract import JournalContract
+from tests.unit.test_journal_usage import UsageContract
 
 _numbers = itertools.count()
 
@@ -28,6 +29,10 @@ def url(postgresql_url: str) -> Iterator[str]:
 
 
 class TestPostgresql(JournalContract):
+    pass
+
+
+class TestUsage(UsageContract):
     pass
 
 
