@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from celeriac.container.base import CancelToken, Command
 from celeriac.container.stub import StubRunner
@@ -59,6 +59,7 @@ class Message:
     kind: str  # execute, settle, gather, advance, reply
     name: str = ""  # of the attempt or the batch
     group: Group | None = None
+    lane: int = 0
 
 
 @dataclass
@@ -93,6 +94,7 @@ class World:
     commands: list[Command] = field(default_factory=list)  # and their commands
     broker_is_down: bool = False
     token: CancelToken = field(default_factory=CancelToken)  # of the tool that was started last
+    takes: float | None = None  # seconds that each tool took, as the journal has it; None: what it did take
 
     def __post_init__(self) -> None:
         install()
@@ -144,10 +146,11 @@ class World:
         with self._lock:
             self.sent.append((run, kind, payload))
             if kind == "chain":
-                self.pending.append(Message(run, "execute", payload["attempt"]))
+                self.pending.append(Message(run, "execute", payload["attempt"], lane=payload["lane"]))
             elif kind == "chord":
                 group = Group(run, payload["batch"], len(payload["attempts"]))
-                self.pending += [Message(run, "execute", name, group) for name, _ in payload["attempts"]]
+                lane = payload["lane"]
+                self.pending += [Message(run, "execute", name, group, lane) for name, _ in payload["attempts"]]
             else:
                 self.pending.append(Message(run, kind))
 
@@ -163,6 +166,7 @@ class World:
         engine = worker or self.engine
         if message.kind == "execute":
             execute(engine, message.name)
+            self._took(message.name)
             self._follow(message)
         elif message.kind == "settle":
             advance(engine, message.run, attempt=message.name)
@@ -170,6 +174,12 @@ class World:
             advance(engine, message.run, batch=message.name)
         elif message.kind == "advance":
             advance(engine, message.run)
+
+    def _took(self, attempt: str) -> None:
+        if self.takes is not None:
+            statement = update(attempts).where(attempts.c.id == attempt, attempts.c.ended.is_not(None))
+            with self.engine.database.begin() as connection:
+                connection.execute(statement.values(started=attempts.c.ended - self.takes))
 
     def _follow(self, message: Message) -> None:
         """Send what follows an execute: a chain's settle, or the body of a chord that is complete."""
