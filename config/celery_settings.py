@@ -53,10 +53,12 @@ def cluster(settings: Settings, queues: Sequence[QueueLimits]) -> dict[str, Any]
         "worker_send_task_events": True,
         "task_send_sent_event": False,  # it has no shadow name, and may come last
     }
-    return conf | (_rabbitmq(conf["task_queues"]) if rabbitmq else _redis())
+    return conf | (_rabbitmq(conf["task_queues"]) if rabbitmq else _redis(broker))
 
 
-def _redis() -> dict[str, Any]:
+def _redis(url: str) -> dict[str, Any]:
+    # a Unix socket's connection is never silently gone, and redis-py refuses the option for it
+    keepalive = {} if url.startswith(("redis+socket", "socket", "unix")) else {"socket_keepalive": True}
     return {
         "task_acks_late": False,  # a visibility timeout would run a long step twice
         "broker_transport_options": {
@@ -64,10 +66,10 @@ def _redis() -> dict[str, Any]:
             "unacked_restore_interval": 10,
             "unacked_restore_throttle": 1,  # 10 times the interval otherwise
             "queue_order_strategy": "priority",  # the control queue comes first
-            "socket_keepalive": True,
             "health_check_interval": 30,
+            **keepalive,
         },
-        "redis_socket_keepalive": True,
+        "redis_socket_keepalive": bool(keepalive),
         "redis_backend_health_check_interval": 30,
     }
 

@@ -15,6 +15,8 @@ _KINDS = {
     "Workflow": Kind.WORKFLOW,
 }
 
+_ORIGINAL = "http://commonwl.org/cwltool#original_cwlVersion"
+
 #: The namespace of Celeriac's own hints: `$namespaces: {celeriac: "urn:celeriac:"}` in a document.
 NAMESPACE = "urn:celeriac:"
 _QUEUE_HINTS = (f"{NAMESPACE}queue", "celeriac:queue")  # in a document that declares the namespace, and in others
@@ -28,6 +30,31 @@ def short(identifier: str) -> str:
 
 def translate(process: Any) -> Process:
     """Return the graph's value of a cwltool ``Process``, with all that it contains."""
+    versions: dict[str, str] = {}
+    _note_versions(process, versions)
+    return _translate(process, versions, "v1.2")
+
+
+def _note_versions(process: Any, versions: dict[str, str]) -> None:
+    """Note the CWL version of each file: cwltool, which updates files in place, knows it at the first load only.
+
+    What a file is updated to is newer than what any file can be.
+    """
+    file, version = _file(process), process.metadata.get(_ORIGINAL)
+    if file and version:
+        versions[file] = min(version, versions.get(file, version))
+    for step in getattr(process, "steps", ()):
+        _note_versions(step.embedded_tool, versions)
+
+
+def _file(process: Any) -> str:
+    """Return the URI of the file that a process is in; empty for one without a name, which is in its parent's."""
+    return str(urllib.parse.urldefrag(process.tool["id"])[0]) if "://" in process.tool["id"] else ""
+
+
+def _translate(process: Any, versions: dict[str, str], version: str) -> Process:
+    """Translate a process; ``version`` is that of the file around it."""
+    version = versions.get(_file(process), version)
     tool = process.tool
     kind = _KINDS.get(tool["class"])
     if kind is None:
@@ -38,7 +65,7 @@ def translate(process: Any) -> Process:
     outputs: tuple[Port, ...] = ()
     if kind is Kind.WORKFLOW:
         sources = _source_names(process)
-        steps = _steps(process, sources)
+        steps = _steps(process, sources, versions, version)
         outputs = tuple(_out_port(port, sources) for port in tool["outputs"])
     return Process(
         kind=kind,
@@ -52,7 +79,7 @@ def translate(process: Any) -> Process:
         output_names=tuple(short(port["id"]) for port in tool["outputs"]),
         cuda=_requires(process, "http://commonwl.org/cwltool#CUDARequirement"),
         queue=_queue(process),
-        cwl_version=process.metadata.get("http://commonwl.org/cwltool#original_cwlVersion", "v1.2"),
+        cwl_version=version,
     )
 
 
@@ -92,14 +119,14 @@ def _source_names(process: Any) -> dict[str, str]:
     return names
 
 
-def _steps(process: Any, sources: dict[str, str]) -> dict[str, Step]:
+def _steps(process: Any, sources: dict[str, str], versions: dict[str, str], version: str) -> dict[str, Step]:
     # cwltool shuffles its steps: take the document's order
     order = {entry["id"]: number for number, entry in enumerate(process.tool["steps"])}
     ordered = sorted(process.steps, key=lambda step: order.get(step.id, 0))
-    return {short(step.id): _step(step, sources) for step in ordered}
+    return {short(step.id): _step(step, sources, _translate(step.embedded_tool, versions, version)) for step in ordered}
 
 
-def _step(step: Any, sources: dict[str, str]) -> Step:
+def _step(step: Any, sources: dict[str, str], process: Process) -> Step:
     tool = step.tool
     inputs = tuple(_in_port(port, sources) for port in tool["inputs"])
     requires = {source.partition("/")[0] for port in inputs for source in port.sources or () if "/" in source}
@@ -107,7 +134,7 @@ def _step(step: Any, sources: dict[str, str]) -> Step:
         name=short(step.id),
         inputs=inputs,
         outputs=tuple(short(port["id"]) for port in tool["outputs"]),
-        process=translate(step.embedded_tool),
+        process=process,
         scatter=tuple(short(name) for name in _list(tool.get("scatter"))),
         method=tool.get("scatterMethod"),
         when=tool.get("when"),

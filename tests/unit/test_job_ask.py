@@ -370,3 +370,20 @@ def test_a_hint_that_names_no_queue_is_refused_at_load(
         load(str(steps.path))
     assert "celeriac:queue: {queue: advanced}" in caught.value.hint
     assert caught.value.where.endswith("wf.cwl")
+
+
+@pytest.mark.parametrize("version", ["v1.0", "v1.1", "v1.2"])
+def test_a_file_that_several_steps_run_has_one_version(tmp_path: Path, version: str) -> None:
+    """cwltool updates a file in memory as it loads it, and takes it for a newer one from then on."""
+    (tmp_path / "tool.cwl").write_text(json.dumps({"cwlVersion": version, **tool(JAVASCRIPT)}))
+    step = {"run": "tool.cwl", "in": {}, "out": []}
+    inline = {"run": tool(), "in": {}, "out": []}
+    document = {
+        "cwlVersion": version, "class": "Workflow", "inputs": {}, "outputs": {},
+        "steps": {"a": step, "b": step, "c": step, "d": inline},
+    }  # fmt: skip
+    (tmp_path / "wf.cwl").write_text(json.dumps(document))
+    graph = load(str(tmp_path / "wf.cwl")).graph
+    assert {path: process.cwl_version for path, process in graph.walk()} == dict.fromkeys(
+        ["", "a", "b", "c", "d"], version
+    )
