@@ -76,7 +76,7 @@ class QueueLimits:
     cpus: float  # cores
     ram: int  # MiB
     gpus: int = 0
-    priority: int | None = None  # 0 to 9, Celery's message priority; None: the broker's own default
+    priority: int | None = None  # 0 to 9: a worker of several queues looks at the highest first; None: 0
     max_runtime: float | None = None  # seconds a step may run; None: no limit
     default: bool = False  # preferred for steps that have no ResourceRequirement
 

@@ -50,7 +50,7 @@ def gpus(node: yaml.Node, what: str) -> int:
 
 
 def priority(node: yaml.Node, what: str) -> int:
-    """Celery's message priority."""
+    """Which queue a worker of several looks at first."""
     hint = "Write a whole number from 0 to 9, or leave the key out."
     number = _whole(node, what, hint)
     if not 0 <= number <= 9:
