@@ -16,6 +16,7 @@ from celeriac.names import is_rabbitmq
 from celeriac.resources import Budget, QueueLimits
 from celeriac.settings import Settings
 from celeriac.slots import Slots
+from queues import owners
 from queues.find import PACKAGED, find
 from queues.host import host_budget
 from queues.kombu_queues import task_queues
@@ -52,7 +53,11 @@ def budget_of(settings: Settings) -> Budget:
 def host_slots(
     settings: Settings, jobs: JobRunner, budget: Budget, *, worker: str = "", cap: int | None = None, bounded: bool
 ) -> Slots:
-    """Return this host's slots as one worker sees them, ``cap`` at most its own."""
+    """Return this host's slots as one worker sees them, ``cap`` at most its own.
+
+    Raises :class:`~celeriac.errors.SettingsError` where their directory can't be made or trusted.
+    """
+    owners.prepare(settings.slots_directory)
     return HostSlots(
         settings.slots_directory,
         budget,

@@ -62,6 +62,7 @@ class Engine:
         self.slots = slots or Unbounded()
         self.limited = limited  # the queues' limits hold for tools; False: they are the size of the host
         self.fair = fair  # other runs may be waiting: none takes all slots
+        self.told_of_waiting = False  # for other runs on this host
         self.on_end = on_end or (lambda run: None)
         self.database = Database(settings.journal, settings.connect_timeout)
         self.documents = DocumentCache(SchemaCache(settings.home / "cache"))

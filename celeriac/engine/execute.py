@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import shutil
-import time
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from celeriac.container.base import CancelToken
 from celeriac.document.load import Document
-from celeriac.errors import CeleriacError, HostTooSmall, JournalUnavailable, StepFailed
+from celeriac.engine.waiting import Waiting, offer
+from celeriac.errors import CeleriacError, JournalUnavailable, StepFailed
 from celeriac.graph.translate import short
 from celeriac.job.options import RunOptions
 from celeriac.job.place import Place
@@ -37,45 +36,24 @@ def execute(engine: Engine, attempt: str) -> dict[str, Any] | None:
     until this host has what the attempt was granted; till then another worker may claim it.
     """
     with engine.alone(attempt) as alone:
-        offered = _offer(engine, attempt) if alone else None
+        offered = offer(engine, attempt) if alone else None
         if offered is None:
             log.debug("attempt %s is not there to be taken", attempt)
             return None
         if offered.granted is None:
             return _execute(engine, attempt, Slot())
-        return _with_slot(engine, attempt, Resources(**offered.granted))
+        return _with_slot(engine, attempt, offered.path, Resources(**offered.granted))
 
 
-def _with_slot(engine: Engine, attempt: str, granted: Resources) -> dict[str, Any] | None:
+def _with_slot(engine: Engine, attempt: str, path: str, granted: Resources) -> dict[str, Any] | None:
     try:
         try:
-            slot = engine.slots.take(attempt, granted, _still(engine, attempt))
-        except HostTooSmall as error:
+            slot = engine.slots.take(attempt, granted, Waiting(engine, attempt, path or "the tool", granted))
+        except CeleriacError as error:  # the host is too small, or its ledger can't be used: the run has to say so
             return _execute(engine, attempt, Slot(), error)
         return _execute(engine, attempt, slot) if slot is not None else None
     finally:
         engine.slots.give_back(attempt)
-
-
-def _offer(engine: Engine, attempt: str) -> Record | None:
-    with engine.database.read() as connection:
-        return attempts.offer(connection, attempt)
-
-
-def _still(engine: Engine, attempt: str) -> Callable[[], bool]:
-    """Return a function that tells whether an attempt can be claimed still; it asks the journal seldom."""
-    asked = time.monotonic()
-
-    def still() -> bool:
-        nonlocal asked
-        if engine.leases.ending:
-            return False
-        if time.monotonic() - asked < engine.settings.cancel_poll:
-            return True
-        asked = time.monotonic()
-        return _offer(engine, attempt) is not None
-
-    return still
 
 
 def _execute(engine: Engine, attempt: str, slot: Slot, problem: CeleriacError | None = None) -> dict[str, Any] | None:

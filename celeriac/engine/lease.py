@@ -48,6 +48,11 @@ class Leases:
         with self._lock:
             self._running.pop(attempt, None)
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing runs here."""
+        return not self._running
+
     def end(self, reason: str) -> None:
         """Take nothing more, and stop what runs: this process is ending."""
         self.ending = True

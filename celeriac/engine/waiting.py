@@ -1,0 +1,59 @@
+"""While a step waits for its host: is it wanted still, and does somebody know why nothing goes on."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from celeriac.journal import attempts
+from celeriac.journal.tables import Record
+from celeriac.resources import Resources
+
+if TYPE_CHECKING:
+    from celeriac.engine.engine import Engine
+
+log = logging.getLogger(__name__)
+
+#: Seconds after which a run that does nothing else says that it waits for others.
+NOTICE = 5.0
+
+
+def offer(engine: Engine, attempt: str) -> Record | None:
+    """Return what an attempt needs that can be claimed, None when it can't be (any more)."""
+    with engine.database.read() as connection:
+        return attempts.offer(connection, attempt)
+
+
+class Waiting:
+    """Called while one attempt waits, tells whether it can be claimed still; it asks the journal seldom."""
+
+    def __init__(self, engine: Engine, attempt: str, title: str, granted: Resources) -> None:
+        self._engine = engine
+        self._attempt = attempt
+        self._title = title
+        self._granted = granted
+        self._began = self._asked = time.monotonic()
+
+    def __call__(self) -> bool:
+        """Whether it can be claimed still."""
+        if self._engine.leases.ending:
+            return False
+        now = time.monotonic()
+        if now - self._asked < self._engine.settings.cancel_poll:
+            return True
+        self._asked = now
+        if now - self._began > NOTICE:
+            self._explain()
+        return offer(self._engine, self._attempt) is not None
+
+    def _explain(self) -> None:
+        """Say once what a person in front of an embedded run can't see: nothing of it runs, others do."""
+        if self._engine.fair or not self._engine.leases.idle or self._engine.told_of_waiting:
+            return
+        self._engine.told_of_waiting = True
+        log.warning(
+            "'%s' waits for %s: other runs on this host have taken them; `celery slots` shows which",
+            self._title,
+            self._granted,
+        )
