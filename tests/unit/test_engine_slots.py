@@ -17,6 +17,7 @@ from celeriac.journal import attempts as tries
 from celeriac.journal.tables import attempts
 from celeriac.resources import QueueLimits, Resources
 from celeriac.slots import Slot, Unbounded
+from celeriac.states import Outcome
 from tests.unit.engine_documents import SCATTER, output, step, tool, workflow, write
 from tests.unit.engine_harness import QUEUES, Exit, World, add, world
 
@@ -382,7 +383,7 @@ def test_what_was_taken_is_given_back_when_the_journal_fails(
     assert host.taken == {}
 
 
-def test_a_ledger_that_can_not_be_used_leaves_the_attempt_as_it_was(cluster: World, document: Path) -> None:
+def test_a_ledger_that_can_not_be_used_is_the_host_s_failure(cluster: World, document: Path) -> None:
     class Broken(Host):
         def take(self, name: str, wanted: Resources, still: Callable[[], bool]) -> Slot | None:
             raise UnavailableError("the ledger can't be used")
@@ -390,13 +391,12 @@ def test_a_ledger_that_can_not_be_used_leaves_the_attempt_as_it_was(cluster: Wor
     broken = cluster.worker(slots=Broken())
     cluster.workers.append(broken)
     run = queued(cluster, document)
-    message = cluster.take()
-    with pytest.raises(UnavailableError):
-        cluster.deliver(message, broken)
-    assert (state(cluster, run), cluster.started) == ("QUEUED", [])
-    cluster.deliver(message)
+    cluster.deliver(cluster.take(), broken)
+    [first] = cluster.attempts(run)
+    assert (first.outcome, first.error["message"]) == (Outcome.INFRASTRUCTURE, "the ledger can't be used")
+    assert cluster.started == []
     cluster.drain()
-    assert cluster.run(run).state == "SUCCESS", "and it can be taken in hand again"
+    assert cluster.run(run).state == "SUCCESS", "another worker takes the next attempt in hand"
 
 
 def test_slots_are_closed_with_the_engine(tmp_path: Path, host: Host) -> None:
