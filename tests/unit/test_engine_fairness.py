@@ -18,7 +18,7 @@ from celeriac.resources import Budget
 from tests.unit.engine_documents import SCATTER, SUBWORKFLOW, output, step, tool, workflow, write
 from tests.unit.engine_harness import INTERVAL, Message, World, add, world
 
-FEW = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 LONG, SHORT = 60.0, 0.5
 SLOTS = 4
 
@@ -80,17 +80,17 @@ def test_the_window_is_as_wide_as_the_items_are_short(
     cluster: World, tmp_path: Path, takes: float, window: int
 ) -> None:
     cluster.takes = takes
-    run = cluster.start(wide(tmp_path), {"n": list(range(200))})
+    run = cluster.start(wide(tmp_path), {"n": list(range(120))})
     seen: list[int] = []
     watch(cluster, lambda: seen.append(under_way(cluster, run)["each"]))
-    assert cluster.run(run).outputs == {"each_out": list(range(200))}
+    assert cluster.run(run).outputs == {"each_out": list(range(120))}
     assert max(seen) == window
     assert max(seen[:3]) == 2 * SLOTS, "careful as long as nobody knows how long an item takes"
 
 
 def test_a_window_that_was_too_wide_becomes_narrow_again(cluster: World, tmp_path: Path) -> None:
     cluster.takes = SHORT
-    run = cluster.start(wide(tmp_path), {"n": list(range(200))})
+    run = cluster.start(wide(tmp_path), {"n": list(range(120))})
     while under_way(cluster, run)["each"] < SLOTS + 40:
         cluster.deliver(cluster.take())
     cluster.takes = LONG
@@ -321,7 +321,7 @@ def test_a_small_run_comes_through_while_a_big_one_has_a_backlog(
     cluster: World, tmp_path: Path, choose: Callable[[World], int], takes: float, most: int
 ) -> None:
     cluster.takes = takes
-    big = cluster.start(wide(tmp_path), {"n": list(range(300))})
+    big = cluster.start(wide(tmp_path), {"n": list(range(150))})
     while len(cluster.started) < 60:
         cluster.deliver(cluster.take(choose(cluster)))
     backlog = [a for a in cluster.attempts(big) if a.state == "QUEUED"]
