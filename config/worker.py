@@ -32,7 +32,7 @@ def connect() -> None:
     signals.celeryd_init.connect(check, weak=False, dispatch_uid="celeriac-queues")
     signals.worker_init.connect(put_together, weak=False, dispatch_uid="celeriac-engine")
     signals.worker_ready.connect(start_scan, weak=False, dispatch_uid="celeriac-scan")
-    signals.worker_shutting_down.connect(stop_scan, weak=False, dispatch_uid="celeriac-stop")
+    signals.worker_shutting_down.connect(wind_down, weak=False, dispatch_uid="celeriac-stop")
     signals.worker_process_init.connect(die_with_parent, weak=False, dispatch_uid="celeriac-child")
     signals.worker_init.connect(rabbitmq.quieten, weak=False, dispatch_uid="celeriac-quiet")
     signals.worker_ready.connect(rabbitmq.warn_of_old_server, weak=False, dispatch_uid="celeriac-server")
@@ -104,13 +104,16 @@ def start_scan(sender: Any, **rest: Any) -> None:
     scanner.start()
 
 
-def stop_scan(sender: Any, **rest: Any) -> None:
-    """Stop the timer."""
+def wind_down(sender: Any, **rest: Any) -> None:
+    """Stop the timer, and let go of steps that wait for a slot: another worker may have one sooner."""
     from celery import current_app
 
     scanner = getattr(current_app, "celeriac_scanner", None)
     if scanner is not None:
         scanner.stop()
+    engine = getattr(current_app, "celeriac", None)
+    if engine is not None:
+        engine.leases.take_no_more()
 
 
 def die_with_parent(**rest: Any) -> None:

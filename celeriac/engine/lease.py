@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import mmap
 import os
 import threading
 import time
@@ -30,7 +31,8 @@ class Leases:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._pid = 0
-        self.ending = False  # this process takes nothing more
+        # one byte that all processes forked from this one see: 1 when they shall take nothing more
+        self._ending = mmap.mmap(-1, 1)
 
     def watch(self, attempt: str) -> CancelToken:
         """Start to watch an attempt that was claimed just now."""
@@ -53,9 +55,18 @@ class Leases:
         """Whether nothing runs here."""
         return not self._running
 
+    @property
+    def ending(self) -> bool:
+        """Whether this process, or the worker that it is a child of, takes nothing more."""
+        return self._ending[0] == 1
+
+    def take_no_more(self) -> None:
+        """Have this process and its children take nothing more; what runs goes on."""
+        self._ending[0] = 1
+
     def end(self, reason: str) -> None:
         """Take nothing more, and stop what runs: this process is ending."""
-        self.ending = True
+        self.take_no_more()
         self.stop_all(reason)
 
     def stop_all(self, reason: str) -> None:

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from queues.ledger import overview
-from tests.acceptance.commands import Desk
+from tests.acceptance.commands import HANG, Desk
 from tests.acceptance.engine_limits import Sight, watching
 from tests.acceptance.workers import Site, echo, until
 
@@ -71,14 +71,40 @@ def _kill(pid: int) -> None:
         process.kill()
 
 
-def test_a_killed_worker_s_slots_come_back(site: Site, sight: Sight, docker_engine: str) -> None:
-    gate = site.desk.directory / "gate"
-    gate.mkdir()
-    inputs = {"numbers": list(range(CPUS)), "gate": {"class": "Directory", "location": str(gate)}}
+@pytest.fixture
+def gate(site: Site) -> Path:
+    """The directory for which the blocked steps wait to have a file `open`."""
+    made = site.desk.directory / "gate"
+    made.mkdir()
+    inputs = {"numbers": list(range(CPUS)), "gate": {"class": "Directory", "location": str(made)}}
     (site.desk.directory / "job.json").write_text(json.dumps(inputs))
+    return made
+
+
+def _fill(site: Site) -> str:
+    """Have the host filled by a run's steps, which are blocked."""
+    run = site.desk("submit", "blocked.cwl", "job.json").stdout.strip()
+    until(lambda: len(_running(site, run)) == CPUS, "the host is not filled")
+    return run
+
+
+def test_a_worker_that_ends_does_not_wait_for_a_slot(site: Site, gate: Path) -> None:
+    with site.worker("one", "-Q", "default"):
+        blocked = _fill(site)
+        with site.worker("two", "-Q", "default") as two:
+            quick = site.submit("echo.cwl", "--message", "m")
+            until(lambda: [e for e in overview(site.settings.slots_directory) if e.waiting], "nobody waits")
+            two.terminate()
+            assert two.wait(HANG) == 0, "it ends though nothing has come free"
+            assert len(_running(site, blocked)) == CPUS
+        (gate / "open").touch()
+        assert site.ended(quick).state == "SUCCESS"
+        assert site.ended(blocked).state == "SUCCESS"
+
+
+def test_a_killed_worker_s_slots_come_back(site: Site, sight: Sight, docker_engine: str, gate: Path) -> None:
     with site.worker("one", "-Q", "default") as one:
-        blocked = site.desk("submit", "blocked.cwl", "job.json").stdout.strip()
-        until(lambda: len(_running(site, blocked)) == CPUS, "the host is not filled")
+        blocked = _fill(site)
         first = _running(site, blocked)
         with site.worker("two", "-Q", "default"):
             quick = site.submit("echo.cwl", "--message", "m")
