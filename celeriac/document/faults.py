@@ -13,6 +13,10 @@ from celeriac.document.reasons import plain, reason
 from celeriac.errors import CeleriacError, DocumentError, UnsupportedError
 
 VERSIONS = ("v1.0", "v1.1", "v1.2")
+#: Our own namespace is no scheme that a loader knows how to fetch.
+_OWN = re.compile(r"Unsupported scheme 'urn' in url: (urn:celeriac:\S+)")
+#: Extensions that are obeyed as hints.
+_OBEYED = frozenset({"http://commonwl.org/cwltool#CUDARequirement", "urn:celeriac:queue"})
 _FOREIGN = re.compile(r"Field 'class' contains undefined reference to '(https?://.+)'")
 _MISSING_RUN = re.compile(r"Field 'run' contains undefined reference to '(.+)'")
 _CLASSES = "CommandLineTool, ExpressionTool, Workflow or Operation"
@@ -94,16 +98,29 @@ def _unread(error: BaseException, reference: str, name: str) -> DocumentError | 
     return None
 
 
+def _foreign(name: str, where: str) -> UnsupportedError:
+    """Return the error of an extension that stands where only CWL's own requirements may."""
+    if name in _OBEYED:
+        return UnsupportedError(
+            f"{name} can't stand under `requirements`, which have to be CWL's own",
+            hint="move it to `hints`: there it is obeyed",
+            where=where,
+        )
+    return UnsupportedError(
+        f"the extension {name} is not supported",
+        hint="if the document runs without it, move it from `requirements` to `hints`",
+        where=where,
+    )
+
+
 def _invalid(error: BaseException, name: str) -> CeleriacError:
     why = reason(error)
     text = why.sentence
     where = why.where or ("" if text.startswith(name) else name)
     if found := _FOREIGN.match(text):
-        return UnsupportedError(
-            f"the extension {found[1]} is not supported",
-            hint="if the document runs without it, move it from `requirements` to `hints`",
-            where=where,
-        )
+        return _foreign(found[1], where)
+    if found := _OWN.match(text):
+        return _foreign(found[1], where)
     if found := re.match(r"Reference '#(.+)' not found in file", text):
         return DocumentError(f"there is no process '{found[1]}' in this document", where=where)
     if found := re.match(r"The following steps have circular dependency:\n(.*)", text):

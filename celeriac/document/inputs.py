@@ -155,6 +155,8 @@ def initialise(document: Document, job: Job, eval_timeout: float) -> dict[str, A
                 "eval_timeout": eval_timeout,
             }
         )
+        # what it asks for is looked at when it is placed (job/ask.py), where it can be named
+        context.select_resources = lambda request, context: {"cores": 1, "ram": 1, "tmpdirSize": 1, "outdirSize": 1}
         builder = bind(process, values, context)
     except UnsupportedRequirement as error:
         raise UnsupportedError(str(error)) from error

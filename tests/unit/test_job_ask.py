@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from celeriac.document.load import load
-from celeriac.errors import CeleriacError, DocumentError, ExpressionError, PlacementError
+from celeriac.errors import CeleriacError, DocumentError, ExpressionError, PlacementError, UnsupportedError
 from celeriac.expression.evaluate import install
 from celeriac.graph.translate import NAMESPACE
 from celeriac.job.ask import ask, static
@@ -387,3 +387,13 @@ def test_a_file_that_several_steps_run_has_one_version(tmp_path: Path, version: 
     assert {path: process.cwl_version for path, process in graph.walk()} == dict.fromkeys(
         ["", "a", "b", "c", "d"], version
     )
+
+
+@pytest.mark.parametrize("name", ["cwltool:CUDARequirement", "celeriac:queue"])
+def test_what_is_obeyed_as_a_hint_only_says_so(tmp_path: Path, name: str) -> None:
+    fields = {"cudaVersionMin": "11.4", "cudaComputeCapability": "3.0", "queue": "advanced"}
+    document = {"cwlVersion": "v1.2", **SPACES, **tool({"class": name, **fields})}
+    (tmp_path / "tool.cwl").write_text(json.dumps(document))
+    with pytest.raises(UnsupportedError, match="can't stand under `requirements`") as caught:
+        load(str(tmp_path / "tool.cwl"))
+    assert "move it to `hints`" in caught.value.hint
