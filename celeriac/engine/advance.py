@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from celeriac.engine.dispatch import Dispatch, amounts
+from celeriac.engine.dispatch import Dispatch, amounts, dispatch
 from celeriac.engine.finish import end, finish
 from celeriac.engine.prepare import Prepared, prepare
 from celeriac.engine.turn import Ended, Turn
@@ -131,7 +131,7 @@ def _queue(turn: Turn, prepared: list[Prepared]) -> None:
         jobs.append(
             Dispatch(node.path, job.place.queue, job.ask.to_json(), granted, job.tool, scatter=scatter)
         )
-    turn.dispatch(jobs, inputs)
+    dispatch(turn, jobs, inputs)
 
 
 def _scatter(turn: Turn, one: Prepared) -> list[Ended]:

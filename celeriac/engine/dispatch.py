@@ -6,9 +6,14 @@ import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from celeriac.journal import attempts, nodes
 from celeriac.resources import Resources
+from celeriac.states import NodeState
+
+if TYPE_CHECKING:
+    from celeriac.engine.turn import Turn
 
 #: Lanes of a queue: a worker takes from the first as long as there is something, where the broker can do that.
 FIRST, LATER = 0, 1
@@ -60,3 +65,58 @@ def chords(
         width = widths[scatter]
         for start in range(0, len(group), width):
             yield group[start : start + width]
+
+
+# --- within a turn -------------------------------------------------------------------------------
+
+
+def dispatch(turn: Turn, jobs: Sequence[Dispatch], inputs: Mapping[str, Any] | None = None) -> None:
+    """Queue attempts, with the ``inputs`` of nodes that were not queued before."""
+    found = _lanes(turn, jobs)
+    pairs = [(job, job.row(turn.id, lane)) for job, lane in zip(jobs, found, strict=True)]
+    for job, row in pairs:
+        if job.scatter is None:
+            send_alone(turn, row)
+    items = [pair for pair in pairs if pair[0].scatter is not None]
+    for part in chords(items, _widths(turn, {job.scatter for job, _ in items if job.scatter})):
+        _send_together(turn, part)
+    rows = [row for _, row in pairs]
+    attempts.add(turn.connection, rows)
+    if inputs is None:
+        for row in rows:
+            nodes.change(turn.connection, turn.id, [row["path"]], NodeState.QUEUED, attempt=row["id"])
+        return
+    queued = [
+        {"run": turn.id, "node": row["path"], "new_attempt": row["id"], "new_inputs": inputs[row["path"]]}
+        for row in rows
+    ]
+    nodes.queue(turn.connection, queued)
+
+
+def send_alone(turn: Turn, row: Mapping[Any, Any]) -> None:
+    """Have one attempt sent alone."""
+    shadow = turn.shadow(row["path"])
+    turn.message("chain", attempt=row["id"], queue=row["queue"], lane=row["lane"], shadow=shadow)
+
+
+def _send_together(turn: Turn, rows: Sequence[dict[str, Any]]) -> None:
+    if len(rows) == 1:
+        send_alone(turn, rows[0])
+        return
+    batch = str(uuid.uuid4())
+    for row in rows:
+        row["batch"] = batch
+    members = [[row["id"], row["queue"]] for row in rows]
+    shadow = turn.shadow(rows[0]["path"])
+    turn.message("chord", batch=batch, attempts=members, lane=rows[0]["lane"], shadow=shadow)
+
+
+def _lanes(turn: Turn, jobs: Sequence[Dispatch]) -> list[int]:
+    if not turn.engine.fair or not jobs:
+        return [FIRST] * len(jobs)
+    return lanes(jobs, attempts.in_first_lane(turn.connection, turn.id), turn.engine.settings.first_lane)
+
+
+def _widths(turn: Turn, scatters: set[str]) -> dict[str | None, int]:
+    known = nodes.seconds(turn.connection, turn.id, scatters) if turn.engine.fair and scatters else {}
+    return {path: turn.engine.width(known.get(path)).chord for path in scatters}

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from celeriac.engine.advance import advance
+from celeriac.engine.dispatch import send_alone
 from celeriac.engine.turn import Ended, Turn
 from celeriac.errors import StepFailed, UnavailableError
 from celeriac.journal import attempts, nodes, outbox, runs
@@ -64,7 +65,7 @@ def _lost(engine: Engine, run: str) -> None:
             _replace(turn, gone)
         if not turn.halted:
             for late in attempts.unclaimed(connection, run, engine.settings.lease, PORTION):
-                turn.message_chain(late._mapping)
+                send_alone(turn, late._mapping)
         messages = turn.flush()
     engine.send(run, messages)
 

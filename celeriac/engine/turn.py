@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from celeriac.engine.dispatch import FIRST, Dispatch, amounts, chords, lanes
+from celeriac.engine.dispatch import Dispatch, amounts, dispatch
 from celeriac.errors import CeleriacError
 from celeriac.graph.merge import gather
 from celeriac.graph.model import Kind, Process, Step
@@ -111,7 +110,7 @@ class Turn:
             if rung is None:
                 return False
             queue, granted = rung.queue, amounts(rung.granted)
-        self.dispatch([Dispatch(attempt.path, queue, attempt.asked, granted, attempt.tool, attempt.number + 1)])
+        dispatch(self, [Dispatch(attempt.path, queue, attempt.asked, granted, attempt.tool, attempt.number + 1)])
         return True
 
     def _rung(self, attempt: Record) -> Placement | None:
@@ -121,54 +120,7 @@ class Turn:
             Ask.from_json(attempt.asked), Placement(attempt.queue, Resources(**attempt.granted)), self.queues
         )
 
-    # --- dispatch -------------------------------------------------------------------------------
-
-    def dispatch(self, jobs: Sequence[Dispatch], inputs: Mapping[str, Any] | None = None) -> None:
-        """Queue attempts, with the ``inputs`` of nodes that were not queued before."""
-        found = self._lanes(jobs)
-        pairs = [(job, job.row(self.id, lane)) for job, lane in zip(jobs, found, strict=True)]
-        for job, row in pairs:
-            if job.scatter is None:
-                self.message_chain(row)
-        items = [pair for pair in pairs if pair[0].scatter is not None]
-        for part in chords(items, self._chord_widths({job.scatter for job, _ in items if job.scatter})):
-            self._send_together(part)
-        rows = [row for _, row in pairs]
-        attempts.add(self.connection, rows)
-        if inputs is None:
-            for row in rows:
-                nodes.change(self.connection, self.id, [row["path"]], NodeState.QUEUED, attempt=row["id"])
-            return
-        queued = [
-            {"run": self.id, "node": row["path"], "new_attempt": row["id"], "new_inputs": inputs[row["path"]]}
-            for row in rows
-        ]
-        nodes.queue(self.connection, queued)
-
-    def _lanes(self, jobs: Sequence[Dispatch]) -> list[int]:
-        if not self.engine.fair or not jobs:
-            return [FIRST] * len(jobs)
-        return lanes(jobs, attempts.in_first_lane(self.connection, self.id), self.engine.settings.first_lane)
-
-    def _chord_widths(self, scatters: set[str]) -> dict[str | None, int]:
-        known = nodes.seconds(self.connection, self.id, scatters) if self.engine.fair and scatters else {}
-        return {path: self.engine.width(known.get(path)).chord for path in scatters}
-
-    def _send_together(self, rows: Sequence[dict[str, Any]]) -> None:
-        if len(rows) == 1:
-            self.message_chain(rows[0])
-            return
-        batch = str(uuid.uuid4())
-        for row in rows:
-            row["batch"] = batch
-        members = [[row["id"], row["queue"]] for row in rows]
-        shadow = self.shadow(rows[0]["path"])
-        self.message("chord", batch=batch, attempts=members, lane=rows[0]["lane"], shadow=shadow)
-
-    def message_chain(self, row: Mapping[Any, Any]) -> None:
-        """Have one attempt sent alone."""
-        shadow = self.shadow(row["path"])
-        self.message("chain", attempt=row["id"], queue=row["queue"], lane=row["lane"], shadow=shadow)
+    # --- names ----------------------------------------------------------------------------------
 
     def shadow(self, path: str) -> str:
         """Return a task's name for people: workflow/step, without indexes (low cardinality)."""
