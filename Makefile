@@ -8,7 +8,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
-# Without its cache: a module that is new since makes what it remembers wrong.
+# Without their caches: a module that is new since makes what they remember wrong.
+RUFF   := $(BIN)/ruff check --no-cache .
 LAYERS := $(BIN)/lint-imports --no-logo --no-cache
 TIERS  := $(wildcard tests/unit tests/integration tests/acceptance)
 
@@ -22,7 +23,7 @@ run: $(READY) ## run the example workflow; its outputs go to out/quickstart
 	$(BIN)/celeriac run examples/quickstart/workflow.cwl examples/quickstart/job.yml --outdir out/quickstart
 
 test: $(READY) $(READY_LINT) services ## check the style, then run the unit, integration and acceptance tests
-	$(BIN)/ruff check .
+	$(RUFF)
 	$(if $(filter true,$(CI)),$(BIN)/mypy)
 	$(LAYERS)
 	$(BIN)/python -m pytest $(TIERS)
@@ -44,7 +45,7 @@ example-genomics: $(READY) ## run the genomics example
 	examples/genomics/run.sh
 
 lint: $(READY_LINT) ## check style, types and the direction of imports
-	$(BIN)/ruff check .
+	$(RUFF)
 	$(BIN)/mypy
 	$(LAYERS)
 

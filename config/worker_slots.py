@@ -7,10 +7,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from queues.budget import slots, sum_of
-
 from celeriac.errors import HostTooSmall, UsageError
 from celeriac.resources import Budget, QueueLimits
+from queues.budget import slots, sum_of
 
 log = logging.getLogger(__name__)
 
