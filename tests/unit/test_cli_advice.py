@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celeriac.cli.advice import LEAST_RAM, Spread, Usage, advise, percentile, spread
+from celeriac.cli.queues.advice import LEAST_RAM, Spread, Usage, advise, percentile, spread
 from celeriac.resources import QueueLimits, Resources
 
 QUEUES = [QueueLimits("default", cpus=1, ram=2048), QueueLimits("advanced", cpus=4, ram=16384)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from celeriac.cli.hosts import HEADS, Host, Site, Worker, data, rows, warnings
+from celeriac.cli.queues.hosts import HEADS, Host, Site, Worker, data, rows, warnings
 from celeriac.resources import CONTROL_QUEUE, Budget, QueueLimits
 
 DEFAULT = QueueLimits("default", cpus=1, ram=1024)

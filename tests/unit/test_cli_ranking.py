@@ -7,7 +7,7 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celeriac.cli.ranking import ranking
+from celeriac.cli.queues.ranking import ranking
 from celeriac.resources import QueueLimits, Resources, place, rank
 
 SMALL = QueueLimits("small", cpus=1, ram=1024)

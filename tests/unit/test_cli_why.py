@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from celeriac.cli.why_ask import Source, amounts, grant_words, sizes
-from celeriac.cli.why_tries import data, how, no_more
+from celeriac.cli.why.ask import Source, amounts, grant_words, sizes
+from celeriac.cli.why.tries import data, how, no_more
 from celeriac.resources import Ask, QueueLimits, Resources
 
 DEFAULT = QueueLimits("default", cpus=2, ram=1024)

@@ -28,13 +28,13 @@ def main(args: argparse.Namespace, runtime: Any) -> int:
     """Run the command."""
     with journal() as (settings, database):
         row = find(database, args.run)
-        from celeriac.cli.why_data import explanation
+        from celeriac.cli.why.data import explanation
 
         found = explanation(database, settings, row, args.step, runtime)
     if args.json:
         print_json(found)
     else:
-        from celeriac.cli.why_text import tell
+        from celeriac.cli.why.text import tell
 
         tell(found)
     return 0

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from celeriac.cli.advice import FEWEST_CPUS, LEAST_RAM, SLACK, SPARE, Advice, Spread, Usage, advise, spread
 from celeriac.cli.look import journal, print_json
+from celeriac.cli.queues.advice import FEWEST_CPUS, LEAST_RAM, SLACK, SPARE, Advice, Spread, Usage, advise, spread
 from celeriac.errors import NotFoundError
 from celeriac.resources import Resources
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from celeriac.cli.hosts import Site
 from celeriac.cli.look import between, duration, iso, when
-from celeriac.cli.why_find import Found, needs
+from celeriac.cli.queues.hosts import Site
+from celeriac.cli.why.find import Found, needs
 from celeriac.errors import from_dict
 from celeriac.graph.model import Process
 from celeriac.states import RUN_ENDED, NodeState, RunState

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from celeriac.cli.table import show
-from celeriac.cli.why_tries import how
+from celeriac.cli.why.tries import how
 from celeriac.errors import from_dict
 from celeriac.resources import Resources
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from celeriac.cli import hosts, why_tries, why_wait
-from celeriac.cli.why_ask import Amount, amounts, grant_words, sizes, source
-from celeriac.cli.why_find import Found, find
+from celeriac.cli.queues import hosts
+from celeriac.cli.why import tries as why_tries
+from celeriac.cli.why import wait as why_wait
+from celeriac.cli.why.ask import Amount, amounts, grant_words, sizes, source
+from celeriac.cli.why.find import Found, find
 from celeriac.document.load import DocumentCache
 from celeriac.document.schemas import SchemaCache
 from celeriac.errors import CeleriacError, PlacementError
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def explanation(database: Database, settings: Settings, run: Any, path: str, runtime: Any) -> dict[str, Any]:
-    """Return all there is to say of one step of a run. Raises as :func:`celeriac.cli.why_find.find`."""
+    """Return all there is to say of one step of a run. Raises as :func:`celeriac.cli.why.find.find`."""
     with database.read() as connection:
         documents = DocumentCache(SchemaCache(settings.home / "cache"))
         document = documents.get(run.document, lambda: runs.document(connection, run.document))

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from celeriac.cli import advise, hosts
 from celeriac.cli.look import duration, journal, print_json
-from celeriac.cli.ranking import ranking
+from celeriac.cli.queues import advise, hosts
+from celeriac.cli.queues.ranking import ranking
 from celeriac.errors import BrokerUnavailable, JournalUnavailable
 from celeriac.resources import CONTROL_QUEUE, QueueLimits, rank
 
