@@ -50,7 +50,8 @@ def prepare(engine: Engine, run: Record, document: Document, node: Record) -> Pr
     try:
         return _prepare(engine, run, document, node)
     except CeleriacError as error:
-        error.where = error.where or (f"step '{node.path}'" if node.path else document.graph.name)
+        if not error.fields.get("step"):  # else the message names it
+            error.where = error.where or (f"step '{node.path}'" if node.path else document.graph.name)
         return Prepared(node, error=error)
     except Exception as error:  # a bug, or cwltool's: the run must end and name it
         failure = StepFailed(f"'{node.path}' can't be prepared: {type(error).__name__}: {error}")
