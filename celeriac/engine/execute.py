@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,7 @@ def _execute(engine: Engine, attempt: str, slot: Slot, problem: CeleriacError | 
             log.debug("attempt %s is not there to be taken", attempt)
             return None
         work = attempts.work(connection, claimed.run_id, claimed.path)
+        lost = attempts.lost_here(connection, claimed.run_id, claimed.path, engine.host) if claimed.number > 1 else []
     token = engine.leases.watch(attempt)
     options = engine.options(claimed.run_id, work.options)
     place = Place(engine.place(claimed.run_id, claimed.path, attempt, options))
@@ -72,6 +74,7 @@ def _execute(engine: Engine, attempt: str, slot: Slot, problem: CeleriacError | 
         elif problem is not None:
             report = JobReport(Outcome.INFRASTRUCTURE, error=problem)
         else:
+            _clear(engine, lost)
             report = _run(engine, claimed, work, options, place, token, slot)
         written = _report(engine, attempt, report, place, claimed.path or work.name, token)
         if written is None:
@@ -84,6 +87,13 @@ def _execute(engine: Engine, attempt: str, slot: Slot, problem: CeleriacError | 
     if claimed.batch is not None and written.outcome is not Outcome.SUCCESS:
         _hurry(engine, claimed.run_id)
     return written.outputs if written.outcome is Outcome.SUCCESS else None
+
+
+def _clear(engine: Engine, lost: Sequence[str]) -> None:
+    """End what dead workers left here of earlier attempts at the same step: two at once would share its inputs."""
+    for attempt in lost:
+        if not engine.jobs.clear(attempt):
+            log.warning("something of the lost attempt %s may still run on this host", attempt)
 
 
 def reported(engine: Engine, attempt: str) -> tuple[bool, dict[str, Any] | None]:

@@ -100,6 +100,8 @@ def submit(
         )
         messages: list[Any] = [("advance", {})] if new else []
         numbers = outbox.add(connection, name, messages)
+    if engine.fair:  # an embedded run ends with its command: there is nothing to come back to
+        engine.database.flush()
     if not new and run is None:
         return submit(engine, submission, reply=reply)
     return name, list(zip(numbers, messages, strict=True))

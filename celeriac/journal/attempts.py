@@ -44,6 +44,15 @@ _CLAIM = (
 )
 
 
+def lost_here(connection: Connection, run: str, path: str, host: str) -> list[str]:
+    """Return the attempts at a node whose worker died on a host: something of them may run there still."""
+    statement = select(attempts.c.id).where(
+        attempts.c.run_id == run, attempts.c.path == path, attempts.c.host == host,
+        attempts.c.state == AttemptState.LOST,
+    )  # fmt: skip
+    return list(connection.execute(statement).scalars())
+
+
 _OFFER = (
     select(attempts.c.run_id, attempts.c.path, attempts.c.queue, attempts.c.granted)
     .select_from(attempts.join(runs, runs.c.id == attempts.c.run_id))

@@ -73,6 +73,23 @@ def test_a_step_whose_workers_all_die_fails_with_the_cause(cluster: World, run: 
     assert cluster.ended == [run]
 
 
+@pytest.mark.parametrize("here", [True, False], ids=["on this host", "on another"])
+def test_what_a_dead_worker_left_is_ended_first(
+    cluster: World, run: str, here: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = cluster.workers[1]
+    ended: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr(second.jobs, "clear", lambda name: not ended.append((name, list(cluster.started))))
+    first = cluster.take().name
+    with cluster.engine.database.begin() as connection:
+        tries.claim(connection, first, "dead:1:x", second.host if here else "elsewhere", LEASE)
+    cluster.scan(worker=second)
+    cluster.deliver(cluster.take(), second)
+    assert ended == ([(first, [])] if here else []), "before the tool of the next attempt is started"
+    cluster.drain()
+    assert cluster.run(run).outputs == {"o": 5}
+
+
 def test_the_report_of_a_lost_attempt_is_refused(cluster: World, run: str) -> None:
     first, second = cluster.workers
 

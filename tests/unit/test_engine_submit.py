@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,3 +62,18 @@ def test_what_is_wrong_is_said_before_anything_is_written(cluster: World, docume
     with pytest.raises(DocumentError, match=r"none\.cwl"):
         cluster.check(tmp_path / "none.cwl")
     assert _runs(cluster) == []
+
+
+@pytest.mark.parametrize("fair", [True, False], ids=["for workers", "embedded"])
+def test_a_submit_that_returned_outlives_a_power_cut(
+    tmp_path: Path, fair: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite's log is written to the disk before: of an embedded run nobody would come back to it."""
+    written: set[int] = set()
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: (written.add(os.fstat(file).st_ino), real(file))[1])
+    with world(tmp_path / "home", fair=fair) as made:
+        submission = made.check(write(tmp_path, tool("a"), "t.cwl"), {"a": 1})
+        made.submit(submission)
+        log = os.stat(tmp_path / "home" / "journal.db-wal").st_ino
+        assert (log in written) is fair
