@@ -25,13 +25,26 @@ class ControlLane(bootsteps.ConsumerStep):  # type: ignore[misc]
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def start(self, c: Any) -> None:
-        """Start to consume; also after every reconnect."""
+        """Keep the step channel to its slots, and start to consume; also after every reconnect."""
         self.consumers = None
         slots = getattr(c.controller, "celeriac_slots", 0)
         if not slots:  # a worker for the control queue alone
             return
         if c.connection.transport.driver_type != "amqp":  # there the broker itself keeps to a prefetch limit
             _limit_steps(c.task_consumer.channel.qos, slots)
+        self.consumers = [self._consumer(c)]
+        if not c.hub:
+            self._consume()
+
+    def register_with_event_loop(self, c: Any, hub: Any) -> None:
+        """Start to consume where there is an event loop: before this, its pool takes no task."""
+        self._consume()
+
+    def _consume(self) -> None:
+        for consumer in self.consumers or ():
+            consumer.consume()
+
+    def _consumer(self, c: Any) -> Consumer:
         channel = c.connection.channel()
         channel.basic_qos(0, AHEAD, False)
         consumer = Consumer(
@@ -41,8 +54,7 @@ class ControlLane(bootsteps.ConsumerStep):  # type: ignore[misc]
             on_decode_error=c.on_decode_error,
         )
         consumer.on_message = c.create_task_handler()
-        consumer.consume()
-        self.consumers = [consumer]
+        return consumer
 
 
 def _limit_steps(qos: Any, slots: int) -> None:

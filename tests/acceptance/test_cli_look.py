@@ -180,7 +180,7 @@ def test_a_beginning_that_several_have_is_refused(tmp_path: Path, command: str) 
     database = Database(f"sqlite:///{here.home}/journal.db")
     with database.begin() as connection:
         for name in ("abc1", "abc2", "abc"):
-            runs.add(connection, id=name, name="x.cwl", document="none", inputs={}, options={})
+            runs.add(connection, id=name, name="x.cwl", document="none", inputs={}, options={}, queues=[])
     database.close()
     done = here(command, "ab", code=1)
     assert "'ab'" in done.stderr and "abc1" in done.stderr
@@ -193,7 +193,7 @@ def test_outputs_before_the_end(tmp_path: Path) -> None:
     here("list")
     database = Database(f"sqlite:///{here.home}/journal.db")
     with database.begin() as connection:
-        runs.add(connection, id="abc", name="x.cwl", document="none", inputs={}, options={})
+        runs.add(connection, id="abc", name="x.cwl", document="none", inputs={}, options={}, queues=[])
     database.close()
     done = here("outputs", "abc", code=1)
     assert done.stdout == ""

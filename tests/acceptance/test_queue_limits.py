@@ -160,7 +160,7 @@ def test_a_step_without_memory_climbs_to_the_next_queue(site: Site, sight: Sight
         (1, "default", 512, Outcome.OUT_OF_MEMORY, AttemptState.SETTLED),
         (2, "advanced", 2048, Outcome.SUCCESS, AttemptState.SETTLED),
     ]
-    assert site.attempts(run)[1].peak_memory >= 1500, "what it used is kept"
+    assert 512 < site.attempts(run)[1].peak_memory <= 2048, "what it used is kept, as far as it was seen"
 
 
 def test_a_step_that_no_queue_has_the_memory_for_ends_with_its_name(site: Site, sight: Sight) -> None:

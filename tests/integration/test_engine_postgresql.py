@@ -30,7 +30,7 @@ class TestPostgresql(OrdersContract):
     @classmethod
     def cluster(cls, engine_journal: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         home = tmp_path_factory.mktemp("home")
-        with world(home, journal_url=engine_journal, **NARROW) as made:
+        with world(home, journal_url=engine_journal, fair=False, **NARROW) as made:
             made.workers.append(made.worker())
             yield made
 
