@@ -22,7 +22,7 @@ requirements:
   DockerRequirement: {dockerPull: alpine}
   InlineJavascriptRequirement: {}
   NEEDS
-baseCommand: [sh, -c, 'sleep 0.7; echo "$0 $1"']
+baseCommand: [sh, -c, 'sleep 1.5; echo "$0 $1"']
 arguments: [$(runtime.cores), $(runtime.ram)]
 inputs: {file: {type: 'File?'}, after: {type: 'Any?'}}
 stdout: out.txt
