@@ -26,6 +26,10 @@ class Resources:
     ram: int  # MiB
     gpus: int = 0
 
+    def to_json(self) -> dict[str, Any]:
+        """Return it for the journal: the keywords that make it again."""
+        return {"cpus": self.cpus, "ram": self.ram, "gpus": self.gpus}
+
     def __str__(self) -> str:
         text = f"{_count(self.cpus, 'CPU')}, {self.ram} MiB"
         return f"{text}, {_count(self.gpus, 'GPU')}" if self.gpus else text
@@ -49,10 +53,9 @@ class Ask:
 
     def to_json(self) -> dict[str, Any]:
         """Return it for the journal; what is not set is left out."""
-        least = {"cpus": self.least.cpus, "ram": self.least.ram, "gpus": self.least.gpus}
         most = {"cpus_max": self.cpus, "ram_max": self.ram, "queue": self.queue, "silent": self.silent or None}
         sizes = {"tmpdir": self.tmpdir or None, "outdir": self.outdir or None}
-        return least | {key: value for key, value in {**most, **sizes}.items() if value is not None}
+        return self.least.to_json() | {key: value for key, value in {**most, **sizes}.items() if value is not None}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Ask:
@@ -104,6 +107,10 @@ class Budget:
     cpus: float
     ram: int  # MiB
     gpus: tuple[str, ...] = ()  # ids
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it for the journal and other programs."""
+        return {"cpus": self.cpus, "ram": self.ram, "gpus": list(self.gpus)}
 
     def __str__(self) -> str:
         return str(Resources(self.cpus, self.ram, len(self.gpus)))

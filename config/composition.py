@@ -18,7 +18,7 @@ from celeriac.settings import Settings
 from celeriac.slots import Slots
 from queues import owners
 from queues.find import PACKAGED, find
-from queues.host import host_budget
+from queues.host import host_budget, host_queue
 from queues.kombu_queues import task_queues
 from queues.slots import HostSlots
 from queues.source import QueueFile
@@ -38,8 +38,7 @@ def local_queues(settings: Settings) -> tuple[Queues, bool]:
     path = find(settings.queues or None, Path.cwd())
     if path != PACKAGED:
         return QueueFile(path), True
-    budget = budget_of(settings)
-    own = (QueueLimits("local", budget.cpus, budget.ram, gpus=len(budget.gpus)),)
+    own = (host_queue(budget_of(settings)),)
     return lambda: own, False
 
 

@@ -52,8 +52,8 @@ def host_slots(state: Any) -> dict[str, Any]:
     own = set(state.app.amqp.queues.consume_from)
     return {
         "host": engine.host,
-        "budget": amounts(budget),
-        "free": amounts(free(budget, lines)),
+        "budget": budget.to_json(),
+        "free": free(budget, lines).to_json(),
         "holds": {queue.name: slots(budget, queue) for queue in engine.queues if queue.name in own},
         "steps": [_step(line) for line in lines],
     }
@@ -69,11 +69,6 @@ def free(budget: Budget, lines: Sequence[Line]) -> Budget:
         budget.ram - sum(line.resources.ram for line in taken),
         tuple(gpu for gpu in budget.gpus if gpu not in leased),
     )
-
-
-def amounts(budget: Budget) -> dict[str, Any]:
-    """Return a budget as JSON."""
-    return {"cpus": budget.cpus, "ram": budget.ram, "gpus": list(budget.gpus)}
 
 
 def _step(line: Line) -> dict[str, Any]:

@@ -1,13 +1,9 @@
-"""Where the queues come from: a setting, the working directory, the package, or this host."""
+"""Where the queue file is: a setting names it, else the working directory or the package has it."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-
-from queues.host import host_queue
-
-__all__ = ["FILE_NAME", "PACKAGED", "find", "host_queue"]
 
 FILE_NAME = "queues.yaml"
 

@@ -15,12 +15,9 @@ log = logging.getLogger(__name__)
 _MIB = 1024 * 1024
 
 
-def host_queue(root: Path = Path("/")) -> QueueLimits:
-    """Return one queue named ``local`` as large as this host, for runs with no queue file at hand.
-
-    Its size is that of :func:`host_budget`, without GPUs. ``root`` is where /proc and /sys are.
-    """
-    return QueueLimits("local", cpus=_cpus(root), ram=_memory(root))
+def host_queue(budget: Budget) -> QueueLimits:
+    """Return one queue named ``local`` with all that a host may give, for runs with no queue file at hand."""
+    return QueueLimits("local", cpus=budget.cpus, ram=budget.ram, gpus=len(budget.gpus))
 
 
 def host_budget(root: Path = Path("/"), *, cpus: float = 0, ram: int = 0, gpus: Sequence[str] | None = None) -> Budget:

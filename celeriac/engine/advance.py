@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from celeriac.engine.dispatch import Dispatch, amounts, dispatch
+from celeriac.engine.dispatch import Dispatch, dispatch
 from celeriac.engine.finish import end, finish
 from celeriac.engine.prepare import Prepared, prepare
 from celeriac.engine.turn import Ended, Turn
@@ -126,7 +126,7 @@ def _queue(turn: Turn, prepared: list[Prepared]) -> None:
         node, job = one.node, one.job
         assert job is not None
         inputs[node.path] = job.inputs
-        granted = None if job.expression else amounts(job.place.granted)
+        granted = None if job.expression else job.place.granted.to_json()
         scatter = node.parent if node.idx is not None else None
         jobs.append(
             Dispatch(node.path, job.place.queue, job.ask.to_json(), granted, job.tool, scatter=scatter)

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from celeriac.journal import attempts, nodes
-from celeriac.resources import Resources
 from celeriac.states import NodeState
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ class Dispatch:
     path: str
     queue: str
     asked: Mapping[str, Any]  # resources.Ask
-    granted: Mapping[str, Any] | None  # cpus, ram, gpus; None: it needs no slot
+    granted: Mapping[str, Any] | None  # resources.Resources; None: it needs no slot
     tool: str | None
     number: int = 1
     scatter: str | None = None  # it goes out in a chord with others of this scatter
@@ -36,11 +35,6 @@ class Dispatch:
         kept = asdict(self)
         del kept["scatter"]
         return {**kept, "id": str(uuid.uuid4()), "run_id": run, "lane": lane, "batch": None}
-
-
-def amounts(granted: Resources) -> dict[str, Any]:
-    """Return what an attempt is granted, for its row."""
-    return {"cpus": granted.cpus, "ram": granted.ram, "gpus": granted.gpus}
 
 
 def lanes(jobs: Sequence[Dispatch], taken: Mapping[str, int], share: int) -> list[int]:

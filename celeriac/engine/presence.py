@@ -30,9 +30,8 @@ class Presence:
 
     def describe(self, name: str, budget: Budget, slots: int, queues: Mapping[str, int]) -> None:
         """Say what this process is: the worker ``name``; ``queues``: how many of its steps the host holds."""
-        amounts = {"cpus": budget.cpus, "ram": budget.ram, "gpus": list(budget.gpus)}
         self._name = name
-        self._self = {"budget": amounts, "slots": slots, "queues": dict(queues)}
+        self._self = {"budget": budget.to_json(), "slots": slots, "queues": dict(queues)}
 
     def tell(self) -> None:
         """Note that this worker is there, if this process is one."""

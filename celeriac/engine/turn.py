@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from celeriac.engine.dispatch import Dispatch, amounts, dispatch
+from celeriac.engine.dispatch import Dispatch, dispatch
 from celeriac.errors import CeleriacError
 from celeriac.graph.merge import gather
 from celeriac.graph.model import Kind, Process, Step
@@ -109,7 +109,7 @@ class Turn:
             rung = self._rung(attempt)
             if rung is None:
                 return False
-            queue, granted = rung.queue, amounts(rung.granted)
+            queue, granted = rung.queue, rung.granted.to_json()
         dispatch(self, [Dispatch(attempt.path, queue, attempt.asked, granted, attempt.tool, attempt.number + 1)])
         return True
 

@@ -54,7 +54,7 @@ def lost_here(connection: Connection, run: str, path: str, host: str) -> list[st
 
 
 _OFFER = (
-    select(attempts.c.run_id, attempts.c.path, attempts.c.queue, attempts.c.granted)
+    select(attempts.c.path, attempts.c.granted)
     .select_from(attempts.join(runs, runs.c.id == attempts.c.run_id))
     .where(
         attempts.c.id == bindparam("attempt"),

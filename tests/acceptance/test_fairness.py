@@ -33,7 +33,7 @@ LARGE, SMALL = 10_000, 3
 @pytest.fixture(params=["redis", "rabbitmq"])
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     url = str(request.getfixturevalue(f"{request.param}_url"))
-    broker = url.removesuffix("/0") + "/7" if request.param == "redis" else url
+    broker = url.removesuffix("/0") + "/10" if request.param == "redis" else url
     directory = tmp_path_factory.mktemp(f"fair-{request.param}")
     made = Site(Desk(directory, {"CELERIAC_BROKER_URL": broker, "CELERIAC_SCAN_INTERVAL": "2"}))
     made.write(items=ITEMS)

@@ -81,7 +81,7 @@ def site(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Site]:
     url = str(request.getfixturevalue(f"{request.param}_url"))
-    broker = url.removesuffix("/0") + "/5" if request.param == "redis" else url
+    broker = url.removesuffix("/0") + "/9" if request.param == "redis" else url
     settings = {
         "BROKER_URL": broker, "DOCKER_HOST": docker_engine,
         "LEASE": "6", "HEARTBEAT": "1", "SCAN_INTERVAL": "1", "CANCEL_POLL": "0.5",

@@ -15,7 +15,7 @@ RUNS = 6
 @pytest.fixture(params=["redis", "rabbitmq"])
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     url = str(request.getfixturevalue(f"{request.param}_url"))
-    broker = url.removesuffix("/0") + "/8" if request.param == "redis" else url
+    broker = url.removesuffix("/0") + "/11" if request.param == "redis" else url
     made = Site(Desk(tmp_path_factory.mktemp(f"waiting-{request.param}"), {"CELERIAC_BROKER_URL": broker}))
     made.write(echo=echo())
     yield made

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celeriac.engine.dispatch import FIRST, LATER, Dispatch, amounts, chords, lanes
+from celeriac.engine.dispatch import FIRST, LATER, Dispatch, chords, lanes
 from celeriac.resources import Resources
 
 QUEUES = st.sampled_from(["default", "advanced", "gpu"])
@@ -20,7 +20,7 @@ WIDTHS: st.SearchStrategy[dict[str | None, int]] = st.fixed_dictionaries(
 
 
 def job(path: str, queue: str, scatter: str | None = None) -> Dispatch:
-    return Dispatch(path, queue, {}, amounts(Resources(1, 256)), "tool", scatter=scatter)
+    return Dispatch(path, queue, {}, Resources(1, 256).to_json(), "tool", scatter=scatter)
 
 
 JOBS = st.lists(st.tuples(QUEUES, SCATTERS), max_size=40).map(
@@ -96,4 +96,4 @@ def test_rows_have_names_of_their_own_and_all_that_the_journal_wants(jobs: list[
 @pytest.mark.parametrize("gpus", [0, 2])
 def test_amounts_come_back_as_resources(gpus: int) -> None:
     granted = Resources(1.5, 700, gpus)
-    assert Resources(**amounts(granted)) == granted
+    assert Resources(**granted.to_json()) == granted

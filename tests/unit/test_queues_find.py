@@ -10,7 +10,8 @@ import pytest
 from celeriac.errors import QueueFileError
 from celeriac.resources import Resources, place
 from queues.file import load
-from queues.find import PACKAGED, find, host_queue
+from queues.find import PACKAGED, find
+from queues.host import host_budget, host_queue
 
 ROOT = Path(__file__).parents[2]
 MIB = 1024 * 1024
@@ -66,7 +67,7 @@ def host(root: Path, files: dict[str, str], memory_mib: int = 8192) -> Path:
 
 
 def test_the_real_host_holds_a_plain_step() -> None:
-    queue = host_queue()
+    queue = host_queue(host_budget())
     assert queue.name == "local"
     assert 1 <= queue.cpus <= max(1.0, ALL)
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // MIB
@@ -75,7 +76,7 @@ def test_the_real_host_holds_a_plain_step() -> None:
 
 
 def test_no_control_groups(tmp_path: Path) -> None:
-    queue = host_queue(host(tmp_path, {}))
+    queue = host_queue(host_budget(host(tmp_path, {})))
     assert (queue.cpus, queue.ram) == (max(1.0, ALL), 8192)
 
 
@@ -189,6 +190,6 @@ def test_control_groups(
 ) -> None:
     # A host of eight, so that the quota tells on machines with one CPU as well.
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
-    queue = host_queue(host(tmp_path, files))
+    queue = host_queue(host_budget(host(tmp_path, files)))
     assert queue.cpus == pytest.approx(min(8, quota))
     assert queue.ram == ram

@@ -40,12 +40,14 @@ def test_it_is_as_large_as_the_queue_of_the_host(root: Path) -> None:
     write(root / "proc/self/cgroup", "0::/\n")
     write(root / "sys/fs/cgroup/cpu.max", "150000 100000\n")
     write(root / "sys/fs/cgroup/memory.max", f"{512 * 1024 * 1024}\n")
-    queue, budget = host_queue(root), host_budget(root)
+    budget = host_budget(root)
+    queue = host_queue(budget)
     assert (budget.cpus, budget.ram) == (queue.cpus, queue.ram) == (1.5, 512)
 
 
 def test_the_real_host() -> None:
-    queue, budget = host_queue(), host_budget()
+    budget = host_budget()
+    queue = host_queue(budget)
     assert (budget.cpus, budget.ram) == (queue.cpus, queue.ram)
 
 
