@@ -20,7 +20,7 @@ from celeriac.errors import JournalUnavailable, SettingsError
 from celeriac.journal.values import dumps, loads
 
 #: The newest revision under migrations/versions.
-HEAD = "0001"
+HEAD = "0002"
 
 
 class now(FunctionElement[float]):

@@ -55,6 +55,7 @@ runs = Table(
     Column("created", Float, nullable=False),
     Column("started", Float),
     Column("ended", Float),
+    Column("opened", Float),  # when `celeriac retry` opened it again, the last time
     Index("runs_by_state", "state"),
     Index("runs_by_time", "created"),
 )
@@ -99,6 +100,11 @@ attempts = Table(
     Column("asked", Value),  # what the step asks for: resources.Ask
     Column("granted", Value),  # what it has: cpus, ram, gpus; None: it takes no slot
     Column("outcome", String(16)),
+    Column("cause", String(16)),  # why it brought nothing: scheduler.retry.Cause
+    Column("due", Float),  # it must not start before: a pause after the last attempt's failure
+    Column("key", String(64)),  # what its outputs follow from: equal keys, equal outputs
+    Column("parts", Value),  # what the key was made of: name -> digest
+    Column("reused", String(36)),  # the attempt whose outputs it took
     Column("exit_code", Integer),
     Column("outputs", Value),
     Column("error", Value),
@@ -114,6 +120,8 @@ attempts = Table(
     Index("attempts_by_run", "run_id", "state"),
     Index("attempts_by_batch", "batch"),
     Index("attempts_by_lease", "state", "lease"),
+    Index("attempts_by_due", "due"),
+    Index("attempts_by_key", "key"),
 )
 
 outbox = Table(
@@ -146,6 +154,17 @@ workers = Table(
     Column("slots", Integer, nullable=False),  # the most steps at once
     Column("queues", Value, nullable=False),  # queue -> how many of its steps the host holds at once
     Column("seen", Float, nullable=False),
+)
+
+digests = Table(
+    "digests",
+    metadata,
+    Column("host", String(255), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("stamp", Text, nullable=False),  # size, inode and time of change: another one, another content
+    Column("digest", String(64), nullable=False),
+    Column("seen", Float, nullable=False),
+    PrimaryKeyConstraint("host", "path"),
 )
 
 results = Table(
