@@ -11,6 +11,7 @@ from kombu import Queue
 from celeriac.container.base import Runner
 from celeriac.engine import Engine
 from celeriac.expression.evaluate import install
+from celeriac.failpoints import failpoints
 from celeriac.job.run import JobRunner, MemorySigns
 from celeriac.names import is_rabbitmq
 from celeriac.resources import Budget, QueueLimits
@@ -70,16 +71,17 @@ def host_slots(
 
 def job_runner(settings: Settings) -> JobRunner:
     """Return what runs jobs; neither engine nor process is touched before the first job."""
+    reach = failpoints(settings.failpoints)
 
     def containers() -> Runner:
         from celeriac.container.docker import DockerRunner
 
-        return DockerRunner(settings.docker_host or None, lock_directory=settings.home / "locks")
+        return DockerRunner(settings.docker_host or None, lock_directory=settings.home / "locks", reach=reach)
 
     def processes() -> Runner:
         from celeriac.container.process import ProcessRunner
 
-        return ProcessRunner()
+        return ProcessRunner(reach=reach)
 
     return JobRunner(containers, processes, MemorySigns(settings.oom_codes, settings.oom_words))
 

@@ -24,6 +24,7 @@ from celeriac.container.tree import MARK, Tree
 from celeriac.container.usage import Usage, note
 from celeriac.container.verdict import failure, not_started
 from celeriac.container.wakeup import Wakeup, is_readable
+from celeriac.failpoints import Reach, nothing
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +41,11 @@ class ProcessRunner:
     Safe to use from many threads.
     """
 
-    def __init__(self, *, stop_grace: float = 2.0, groups: ToolGroups | None = None) -> None:
+    def __init__(
+        self, *, stop_grace: float = 2.0, groups: ToolGroups | None = None, reach: Reach = nothing
+    ) -> None:
         self._stop_grace = stop_grace
+        self._reach = reach
         self._limits = Limits(groups)
         self._opened: tuple[str, Sweep] | None = None
 
@@ -82,7 +86,9 @@ class ProcessRunner:
             sweep.end(tree.mark)
 
     def _run(self, command: Command, cancel: CancelToken, tree: Tree, ending: Ending, box: Box) -> ExitReport:
+        self._reach("start.before")
         process = _spawn(command, tree)
+        self._reach("start.after")
         started = time.monotonic()
         ending.started(started)
         ended, by_itself = Exit(None), False

@@ -19,6 +19,7 @@ from celeriac.document.load import Document, DocumentCache
 from celeriac.document.schemas import SchemaCache
 from celeriac.engine.lease import Leases
 from celeriac.engine.presence import Presence
+from celeriac.failpoints import failpoints
 from celeriac.job.options import RunOptions
 from celeriac.job.place import attempt_directory, run_directory
 from celeriac.job.run import JobRunner
@@ -56,6 +57,7 @@ class Engine:
         on_end: Callable[[str], None] | None = None,
     ) -> None:
         self.settings = settings
+        self.reach = failpoints(settings.failpoints)
         self._queues = queues
         self.publisher = publisher
         self.jobs = jobs
@@ -173,7 +175,9 @@ class Engine:
         sent = []
         try:
             for number, (kind, payload) in messages:
+                self.reach("publish.before")
                 self.publisher.publish(run, kind, payload)
+                self.reach("publish.after")
                 sent.append(number)
         finally:
             if sent:

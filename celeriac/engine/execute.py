@@ -58,6 +58,7 @@ def _with_slot(engine: Engine, attempt: str, path: str, granted: Resources) -> d
 
 
 def _execute(engine: Engine, attempt: str, slot: Slot, problem: CeleriacError | None = None) -> dict[str, Any] | None:
+    engine.reach("claim.before")
     with engine.database.begin() as connection:
         claimed = attempts.claim(connection, attempt, engine.owner, engine.host, engine.settings.lease)
         if claimed is None:
@@ -65,6 +66,7 @@ def _execute(engine: Engine, attempt: str, slot: Slot, problem: CeleriacError | 
             return None
         work = attempts.work(connection, claimed.run_id, claimed.path)
         lost = attempts.lost_here(connection, claimed.run_id, claimed.path, engine.host) if claimed.number > 1 else []
+    engine.reach("claim.after")
     token = engine.leases.watch(attempt)
     options = engine.options(claimed.run_id, work.options)
     place = Place(engine.place(claimed.run_id, claimed.path, attempt, options))
@@ -76,7 +78,9 @@ def _execute(engine: Engine, attempt: str, slot: Slot, problem: CeleriacError | 
         else:
             _clear(engine, lost)
             report = _run(engine, claimed, work, options, place, token, slot)
+        engine.reach("commit.before")
         written = _report(engine, attempt, report, place, claimed.path or work.name, token)
+        engine.reach("commit.after")
         if written is None:
             log.warning("attempt %s is no longer this worker's: its outputs are dropped", attempt)
             shutil.rmtree(place.root, ignore_errors=True)

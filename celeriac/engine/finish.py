@@ -63,7 +63,7 @@ def _finish(engine: Engine, run: str, row: Record, root: Record, options: RunOpt
     if outputs is not None and (not failed or options.on_error == "continue"):
         outdir = Path(options.outdir) if options.outdir else scratch / "outputs"
         try:
-            found = publish(outputs, outdir, scratch, run, checksums=options.compute_checksum)
+            found = publish(outputs, outdir, scratch, run, checksums=options.compute_checksum, reach=engine.reach)
             outputs = printable(found)
         except CeleriacError as problem:
             failed, error, outputs = True, problem.to_dict(), None

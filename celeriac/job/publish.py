@@ -15,11 +15,14 @@ from cwltool.utils import adjustDirObjs, normalizeFilesDirs, visit_files, visit_
 from schema_salad.ref_resolver import file_uri, uri_file_path
 
 from celeriac.errors import StepFailed
+from celeriac.failpoints import Reach, nothing
 from celeriac.job.stage import check_targets
 from celeriac.job.trees import copy_file, copy_tree, entries
 
 
-def publish(outputs: dict[str, Any], outdir: Path, scratch: Path, name: str, *, checksums: bool) -> dict[str, Any]:
+def publish(
+    outputs: dict[str, Any], outdir: Path, scratch: Path, name: str, *, checksums: bool, reach: Reach = nothing
+) -> dict[str, Any]:
     """Return the outputs with their new locations, after everything was put under ``outdir``.
 
     The outputs are changed in place: those of a large scatter are not held twice. Files of the run's own
@@ -43,7 +46,9 @@ def publish(outputs: dict[str, Any], outdir: Path, scratch: Path, name: str, *, 
         _relocate(result, mapper, waiting, outdir)
         _refuse(waiting, outdir)
         for entry in sorted(os.listdir(waiting)):
+            reach("rename.before")
             _move(waiting / entry, outdir / entry)
+            reach("rename.after")
     except OSError as error:
         raise StepFailed(
             f"the outputs can't be written to {outdir}: {error.strerror or error}",

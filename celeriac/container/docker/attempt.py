@@ -99,7 +99,9 @@ class Host:
                 usage,
             )
             try:
+                options.reach("start.before")
                 self.connection.client.start(container)
+                options.reach("start.after")
                 started = time.monotonic()
                 ending.started(started)
                 state = follower.until_end()

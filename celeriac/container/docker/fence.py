@@ -56,7 +56,9 @@ class Fence:
         host = host_arguments(command, spec, is_local=self._connection.options.is_local)
         # the owner is set here, since here it is read: see _clear_name
         arguments = container_arguments(command, spec, image, owner_labels())
+        self._connection.options.reach("create.before")
         answer = client.create_container(**arguments, host_config=client.create_host_config(**host))
+        self._connection.options.reach("create.after")
         return str(answer["Id"])
 
     def _clear_name(self, command: Command, conflict: APIError) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from celeriac.failpoints import Reach, nothing
+
 DEFAULT_SOCKET = "/var/run/docker.sock"
 
 
@@ -16,6 +18,7 @@ class DockerOptions:
     lock_directory: Path | None
     stop_grace: float  # seconds
     patience: float  # seconds
+    reach: Reach = nothing
 
     @property
     def url(self) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from celeriac.container.base import CancelToken, Command, ExitReport, Image
 from celeriac.container.docker.options import DockerOptions
+from celeriac.failpoints import Reach, nothing
 
 if TYPE_CHECKING:  # it imports the SDK, which takes a tenth of a second
     from celeriac.container.docker.attempt import Host
@@ -30,8 +31,9 @@ class DockerRunner:
         lock_directory: Path | None = None,
         stop_grace: float = 2.0,
         patience: float = 60.0,
+        reach: Reach = nothing,
     ) -> None:
-        self._options = DockerOptions(base_url, lock_directory, stop_grace, patience)
+        self._options = DockerOptions(base_url, lock_directory, stop_grace, patience, reach)
         self._lock = threading.Lock()
         self._opened: tuple[int, Host] | None = None
 
