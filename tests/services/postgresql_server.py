@@ -35,27 +35,41 @@ def _programs() -> Path | None:
 @contextmanager
 def postgresql_server() -> Iterator[Server]:
     """Yield a fresh cluster; the URL names its empty database ``postgres`` and the superuser of that name."""
+    with directory_for_data() as directory, serving(directory) as server:
+        yield server
+
+
+@contextmanager
+def serving(directory: Path) -> Iterator[Server]:
+    """Yield a PostgreSQL whose data and socket are in a directory; the data are made unless they are there."""
     programs, user = _programs(), _unprivileged_user()
     assert programs is not None, missing()
-    with private_directory(user) as directory:
+    if not (directory / "data").exists():
         _make_cluster(programs, directory / "data", user)
-        where = f"host={directory} user=postgres dbname=postgres"
-        argv = [str(programs / "postgres"), "-D", str(directory / "data"), "-k", str(directory)]
-        argv += [word for setting in _SETTINGS for word in ("-c", setting)]
+    where = f"host={directory} user=postgres dbname=postgres"
+    argv = [str(programs / "postgres"), "-D", str(directory / "data"), "-k", str(directory)]
+    argv += [word for setting in _SETTINGS for word in ("-c", setting)]
 
-        def ready() -> bool:
-            with psycopg.connect(where):
-                return True
+    def ready() -> bool:
+        with psycopg.connect(where):
+            return True
 
-        with running(
-            argv,
-            ready=ready,
-            not_yet=psycopg.OperationalError,
-            log=directory / "postgresql.log",
-            user=user,
-            stop=signal.SIGINT,  # "fast": SIGTERM would wait for the clients to leave
-        ) as process:
-            yield Server(f"postgresql+psycopg://postgres@/postgres?host={directory}", process.pid)
+    with running(
+        argv,
+        ready=ready,
+        not_yet=psycopg.OperationalError,
+        log=directory / "postgresql.log",
+        user=user,
+        stop=signal.SIGINT,  # "fast": SIGTERM would wait for the clients to leave
+    ) as process:
+        yield Server(f"postgresql+psycopg://postgres@/postgres?host={directory}", process.pid)
+
+
+@contextmanager
+def directory_for_data() -> Iterator[Path]:
+    """Yield a fresh directory that the server's own account may use."""
+    with private_directory(_unprivileged_user()) as directory:
+        yield directory
 
 
 def _unprivileged_user() -> str | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from kombu import Connection
@@ -40,18 +40,30 @@ def _server() -> str | None:
 @contextmanager
 def rabbitmq_server() -> Iterator[Server]:
     """Yield a fresh RabbitMQ on a free loopback port, with the user guest/guest and the vhost ``/``."""
+    with node() as serve, serve() as server:
+        yield server
+
+
+@contextmanager
+def node(settings: str = "") -> Iterator[Callable[[], AbstractContextManager[Server]]]:
+    """Yield what starts one node, again and again with the same port and data; ``settings`` are of rabbitmq.conf."""
     port = free_port()
-    url = f"amqp://guest:guest@127.0.0.1:{port}//"
     with private_directory() as home, _name_service(home) as name_service:
-        env = {**name_service, **_node(home, port)}
+        env = {**name_service, **_node(home, port, settings)}
+        yield lambda: _serving(home, port, env)
 
-        def ready() -> bool:
-            with Connection(url, connect_timeout=5) as connection:
-                connection.connect()
-                return True
 
-        with running([str(_server())], ready=ready, log=home / "rabbitmq.log", env=env) as process:
-            yield Server(url, process.pid)
+@contextmanager
+def _serving(home: Path, port: int, env: dict[str, str]) -> Iterator[Server]:
+    url = f"amqp://guest:guest@127.0.0.1:{port}//"
+
+    def ready() -> bool:
+        with Connection(url, connect_timeout=5) as connection:
+            connection.connect()
+            return True
+
+    with running([str(_server())], ready=ready, log=home / "rabbitmq.log", env=env) as process:
+        yield Server(url, process.pid)
 
 
 @contextmanager
@@ -68,9 +80,9 @@ def _name_service(home: Path) -> Iterator[dict[str, str]]:
         yield {"ERL_EPMD_ADDRESS": "127.0.0.1", "ERL_EPMD_PORT": str(port)}
 
 
-def _node(home: Path, port: int) -> dict[str, str]:
+def _node(home: Path, port: int, settings: str) -> dict[str, str]:
     config, plugins = home / "rabbitmq.conf", home / "enabled_plugins"
-    config.write_text(_CONFIG.format(port=port))
+    config.write_text(_CONFIG.format(port=port) + settings)
     plugins.write_text("[].\n")
     return {
         "HOME": str(home),  # of the Erlang cookie

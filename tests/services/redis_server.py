@@ -1,10 +1,11 @@
-"""A private redis-server that keeps nothing on disk."""
+"""A private redis-server; it keeps nothing on disk unless it is asked to."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import redis
 
@@ -19,20 +20,26 @@ def missing() -> str:
 
 @contextmanager
 def redis_server() -> Iterator[Server]:
-    """Yield a fresh Redis on a free loopback port.
+    """Yield a fresh Redis on a free loopback port."""
+    with private_directory() as directory, serving(directory, free_port()) as server:
+        yield server
+
+
+@contextmanager
+def serving(directory: Path, port: int, *, keeps: bool = False) -> Iterator[Server]:
+    """Yield a Redis on a loopback port; with ``keeps`` each change is in the directory before it is answered.
 
     A port and not a unix socket, because kombu, Celery's result backend and redis-py spell a
     socket's URL each in its own way, and ``redis://`` alike.
     """
-    url = f"redis://127.0.0.1:{(port := free_port())}/0"
+    url = f"redis://127.0.0.1:{port}/0"
 
     def ready() -> bool:
         with redis.Redis.from_url(url) as client:
             return bool(client.ping())
 
-    with private_directory() as directory:
-        argv = ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--dir", str(directory)]
-        argv += ["--save", "", "--appendonly", "no"]
-        log = directory / "redis.log"
-        with running(argv, ready=ready, not_yet=redis.ConnectionError, log=log) as process:
-            yield Server(url, process.pid)
+    argv = ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--dir", str(directory), "--save", ""]
+    argv += ["--appendonly", "yes", "--appendfsync", "always"] if keeps else ["--appendonly", "no"]
+    log = directory / "redis.log"
+    with running(argv, ready=ready, not_yet=redis.ConnectionError, log=log) as process:
+        yield Server(url, process.pid)
