@@ -31,12 +31,9 @@ test: $(READY) $(READY_LINT) services ## check the style, then run the unit, int
 conformance: $(READY) services ## run the CWL v1.2 conformance suite (CONFORMANCE_SUITE=folder, BROKER=embedded|redis|rabbitmq)
 	$(BIN)/python tests/conformance/run.py
 
-faults: $(READY) services ## kill workers, brokers and engines under running workflows
-	@if ls tests/faults/test_*.py >/dev/null 2>&1; then \
-	    $(BIN)/python -m pytest tests/faults; \
-	else \
-	    echo "There are no fault tests yet: tests/faults is empty."; \
-	fi
+faults: $(READY) services ## kill workers, brokers and engines under running workflows (ONLY=ci|words of pytest -k, MINUTES=10, SEED=1)
+	$(BIN)/python -m pytest tests/faults $(if $(ONLY),$(if $(filter ci,$(ONLY)),-m ci,-k "$(ONLY)")) \
+	    $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
 bench: $(READY) ## measure
 	$(BIN)/python -m benchmarks

@@ -1,0 +1,86 @@
+"""Servers that are ended, killed, halted and started again while a workflow runs: in their place, with their data."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+
+from tests.services import Server, postgresql_server, rabbitmq_server, redis_server
+from tests.services.process import free_port, private_directory
+from tests.services.require import require
+
+
+class Restartable:
+    """One server. To be used in the test's main thread: its processes end with the thread that started them."""
+
+    def __init__(self, serve: Callable[[], AbstractContextManager[Server]]) -> None:
+        self._serve = serve
+        self._stack = ExitStack()
+        self._pid = 0
+        self.url = ""
+
+    def start(self) -> None:
+        """Start it, and wait until it serves."""
+        server = self._stack.enter_context(self._serve())
+        assert server.pid is not None
+        self.url, self._pid = server.url, server.pid
+
+    def stop(self) -> None:
+        """End it in order."""
+        self.signal(signal.SIGCONT)  # one that is halted would not hear
+        self._stack.close()
+        self._pid = 0
+
+    def kill(self) -> None:
+        """SIGKILL its main process; its others follow."""
+        self.signal(signal.SIGKILL)
+        self._stack.close()
+        self._pid = 0
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to its main process, if it runs."""
+        if self._pid:
+            os.kill(self._pid, number)
+
+
+@contextmanager
+def _started(serve: Callable[[], AbstractContextManager[Server]]) -> Iterator[Restartable]:
+    server = Restartable(serve)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def redis(*, keeps: bool = False) -> Iterator[Restartable]:
+    """Yield a Redis; one that ``keeps`` has its data again after it was killed."""
+    _require(redis_server.missing())
+    port = free_port()
+    with private_directory() as directory:
+        with _started(lambda: redis_server.serving(directory, port, keeps=keeps)) as server:
+            yield server
+
+
+@contextmanager
+def rabbitmq(settings: str = "") -> Iterator[Restartable]:
+    """Yield a RabbitMQ with settings of rabbitmq.conf; queues are durable, so it keeps what is in them."""
+    _require(rabbitmq_server.missing())
+    with rabbitmq_server.node(settings) as serve, _started(serve) as server:
+        yield server
+
+
+@contextmanager
+def postgresql() -> Iterator[Restartable]:
+    """Yield a PostgreSQL with its data."""
+    _require(postgresql_server.missing())
+    with postgresql_server.directory_for_data() as directory:
+        with _started(lambda: postgresql_server.serving(directory)) as server:
+            yield server
+
+
+def _require(reason: str) -> None:
+    require(reason, available=not reason)
