@@ -45,6 +45,7 @@ class Settings:
     lease: float = 60.0  # a worker that does not renew is taken for dead after this
     heartbeat: float = 10.0  # how often a lease is renewed
     cancel_poll: float = 2.0  # how often a running step asks whether it was cancelled
+    drain: float = 30.0  # how long a worker that was told to end lets its steps run before it hands them back
     scan_interval: float = 15.0  # how often lost messages and leases are looked for
     scatter_width: int = 32  # items in one chord
     scatter_window: int = 256  # items of one run's scatters under way, at most
@@ -179,7 +180,7 @@ def _from_file(path: Path | None) -> dict[str, Any]:
 _KINDS: dict[str, type] = {"Path": Path, "str": str, "float": float, "int": int, "bool": bool}
 _NAMES = {Path: "a path", str: "a text", float: "a number", int: "a whole number", bool: "true or false"}
 #: Numbers that may be 0; all others are above it.
-_MAY_BE_ZERO = {"slots", "host_cpus", "host_ram", "retry_delay"}
+_MAY_BE_ZERO = {"drain", "slots", "host_cpus", "host_ram", "retry_delay"}
 _BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
 

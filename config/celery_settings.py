@@ -33,11 +33,12 @@ def common(queues: Sequence[QueueLimits], *, quorum: bool) -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "task_reject_on_worker_lost": False,  # it loops on out-of-memory; the journal counts instead
+        "worker_lost_wait": 0.5,  # seconds till a step whose process died is given up
         "task_annotations": {EXECUTE: {"max_retries": 0}},
         "result_expires": DAY,
         "result_extended": True,
         "broker_connection_retry_on_startup": True,
-        "worker_soft_shutdown_timeout": 30.0,
+        "worker_soft_shutdown_timeout": 5.0,  # of a cold shutdown; before it, what runs was handed back
         "timezone": "UTC",
     }
 

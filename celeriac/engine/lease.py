@@ -19,6 +19,10 @@ log = logging.getLogger(__name__)
 
 #: A worker that can't renew for this part of a lease stops its tools: another may take over soon.
 GIVE_UP = 2 / 3
+#: Seconds between two looks, at most, at whether what runs is to be handed back.
+LOOK = 0.5
+#: What the byte says that a worker's processes share.
+RUNS, TAKES_NO_MORE, HANDS_BACK = 0, 1, 2
 
 
 class Leases:
@@ -31,8 +35,10 @@ class Leases:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._pid = 0
-        # one byte that all processes forked from this one see: 1 when they shall take nothing more
+        # one byte that all processes forked from this one see
         self._ending = mmap.mmap(-1, 1)
+        self._leaving = False  # this process alone hands back
+        self._farewell = ""
 
     def watch(self, attempt: str) -> CancelToken:
         """Start to watch an attempt that was claimed just now."""
@@ -58,15 +64,38 @@ class Leases:
     @property
     def ending(self) -> bool:
         """Whether this process, or the worker that it is a child of, takes nothing more."""
-        return self._ending[0] == 1
+        return self._leaving or self._ending[0] != RUNS
+
+    @property
+    def handing_back(self) -> bool:
+        """Whether what runs here is stopped, for another worker to run it."""
+        return self._leaving or self._ending[0] == HANDS_BACK
+
+    @property
+    def farewell(self) -> str:
+        """Why what is handed back was stopped."""
+        return self._farewell or f"its worker {self._engine.presence.name or self._engine.owner} ended"
+
+    def gave_back(self, token: CancelToken) -> bool:
+        """Whether a tool was stopped to be handed back, not for a reason of its own."""
+        return self.handing_back and token.reason == self.farewell
 
     def take_no_more(self) -> None:
-        """Have this process and its children take nothing more; what runs goes on."""
-        self._ending[0] = 1
+        """Have this process and its children take nothing more; what runs goes on. Safe in a signal handler."""
+        self._ending[0] = max(self._ending[0], TAKES_NO_MORE)
+
+    def hand_back(self) -> None:
+        """Have this process and its children stop what runs, soon, and hand it back. Safe in a signal handler."""
+        self._ending[0] = HANDS_BACK
+
+    def leave(self) -> None:
+        """As :meth:`hand_back`, for this process alone."""
+        self._leaving = True
 
     def end(self, reason: str) -> None:
-        """Take nothing more, and stop what runs: this process is ending."""
-        self.take_no_more()
+        """Take nothing more, and hand back what runs, now: this process is ending."""
+        self._farewell = reason
+        self.hand_back()
         self.stop_all(reason)
 
     def stop_all(self, reason: str) -> None:
@@ -78,10 +107,10 @@ class Leases:
 
     def _beat(self) -> None:
         settings = self._engine.settings
-        renewed = time.monotonic()
+        renewed = asked = time.monotonic()
         idle = False
         while True:
-            self._wake.wait(settings.cancel_poll)
+            self._wake.wait(min(LOOK, settings.cancel_poll))
             with self._lock:
                 running = dict(self._running)
                 if not running and time.monotonic() - renewed > settings.lease:
@@ -90,8 +119,11 @@ class Leases:
             if running and idle:
                 renewed = time.monotonic()  # these were claimed just now
             idle = not running
-            if idle:
+            if self.handing_back:
+                self.stop_all(self.farewell)
+            if idle or time.monotonic() - asked < settings.cancel_poll:
                 continue
+            asked = time.monotonic()
             try:
                 self._ask(running)
                 if time.monotonic() - renewed >= settings.heartbeat:

@@ -23,28 +23,28 @@ class Presence:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._name = ""
+        self.name = ""  # of the worker that this process is, or is a child of
         self._self: dict[str, Any] = {}
         self._slots = 0
         self._asked: float | None = None
 
     def describe(self, name: str, budget: Budget, slots: int, queues: Mapping[str, int]) -> None:
         """Say what this process is: the worker ``name``; ``queues``: how many of its steps the host holds."""
-        self._name = name
+        self.name = name
         self._self = {"budget": budget.to_json(), "slots": slots, "queues": dict(queues)}
 
     def tell(self) -> None:
         """Note that this worker is there, if this process is one."""
-        if self._name:
+        if self.name:
             with self._engine.database.begin() as connection:
-                workers.seen(connection, self._name, host=self._engine.host, **self._self)
+                workers.seen(connection, self.name, host=self._engine.host, **self._self)
                 workers.forget(connection, FORGOTTEN)
 
     def leave(self) -> None:
         """Note that it has ended."""
-        if self._name:
+        if self.name:
             with self._engine.database.begin() as connection:
-                workers.gone(connection, self._name)
+                workers.gone(connection, self.name)
 
     @property
     def within(self) -> float:
