@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import math
 import mmap
 import os
 import threading
@@ -107,10 +109,11 @@ class Leases:
 
     def _beat(self) -> None:
         settings = self._engine.settings
-        renewed = asked = time.monotonic()
+        looks = math.ceil(settings.cancel_poll / LOOK)  # the journal is asked at each so-many-th
+        renewed = time.monotonic()
         idle = False
-        while True:
-            self._wake.wait(min(LOOK, settings.cancel_poll))
+        for look in itertools.count(1):
+            self._wake.wait(settings.cancel_poll / looks)
             with self._lock:
                 running = dict(self._running)
                 if not running and time.monotonic() - renewed > settings.lease:
@@ -121,9 +124,8 @@ class Leases:
             idle = not running
             if self.handing_back:
                 self.stop_all(self.farewell)
-            if idle or time.monotonic() - asked < settings.cancel_poll:
+            if idle or look % looks:
                 continue
-            asked = time.monotonic()
             try:
                 self._ask(running)
                 if time.monotonic() - renewed >= settings.heartbeat:
