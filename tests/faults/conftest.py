@@ -73,15 +73,23 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 def make_site(
     tmp_path: Path, docker_engine: str, docker_images: dict[str, str], request: pytest.FixtureRequest
 ) -> Iterator[MakeSite]:
-    """Make a site: Redis and the session's PostgreSQL, unless a server or a journal's URL is given."""
+    """Make a site with workers of these names: on Redis and the session's PostgreSQL, unless others are given.
+
+    ``broker`` is a server of one's own, ``journal`` a database's URL (empty: SQLite).
+    """
     with ExitStack() as stack:
 
         def make(
-            server: AbstractContextManager[Restartable] | None = None, journal: str | None = None, **settings: str
+            *workers: str,
+            broker: AbstractContextManager[Restartable] | None = None,
+            journal: str | None = None,
+            **settings: str,
         ) -> Site:
-            broker = stack.enter_context(server or servers.redis())
+            server = stack.enter_context(broker or servers.redis())
             url = fresh_database(request.getfixturevalue("postgresql_url")) if journal is None else journal
             place = tmp_path / f"site-{len(list(tmp_path.iterdir()))}"
-            return stack.enter_context(site(place, broker, docker_engine, journal=url, **settings))
+            made = stack.enter_context(site(place, server, docker_engine, journal=url, **settings))
+            made.start(*workers)
+            return made
 
         yield make

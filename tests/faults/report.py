@@ -49,10 +49,8 @@ def _recovery(moment: float, ended: Sequence[Record], run: Record) -> float:
     }
     after = [attempt for attempt in ended if succeeded(attempt) and attempt.ended >= moment]
     again = [attempt.ended for attempt in after if attempt.path in hit]
-    if again:
-        return max(again) - moment
-    nexts = [attempt.ended for attempt in after] + [run.ended]
-    return max(0.0, min(nexts) - moment)
+    ends = [max(again)] if again else [attempt.ended for attempt in after] + [run.ended]
+    return max(0.0, float(min(ends)) - moment)
 
 
 def table(faults: Sequence[Fault]) -> list[str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from signal import Signals
 
 from tests.services import Server, postgresql_server, rabbitmq_server, redis_server
 from tests.services.process import free_port, private_directory
@@ -29,17 +29,17 @@ class Restartable:
 
     def stop(self) -> None:
         """End it in order."""
-        self.signal(signal.SIGCONT)  # one that is halted would not hear
+        self.send(Signals.SIGCONT)  # one that is halted would not hear
         self._stack.close()
         self._pid = 0
 
     def kill(self) -> None:
         """SIGKILL its main process; its others follow."""
-        self.signal(signal.SIGKILL)
+        self.send(Signals.SIGKILL)
         self._stack.close()
         self._pid = 0
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: Signals) -> None:
         """Send a signal to its main process, if it runs."""
         if self._pid:
             os.kill(self._pid, number)

@@ -35,6 +35,7 @@ class Site:
     broker: Restartable
     docker: str  # the engine's URL
     workers: list[Worker] = field(default_factory=list)
+    supervised: bool = False  # a worker that is dead is started again while the test waits for a run's end
 
     @property
     def settings(self) -> Settings:
@@ -91,7 +92,19 @@ class Site:
 
     def ended(self, run: str, patience: float = HANG) -> Record:
         """Wait for a run's end; return its row."""
-        return until(lambda: row if (row := self.view.run(run)).ended else None, f"run {run} does not end", patience)
+
+        def look() -> Record | None:
+            self.tend()
+            row = self.view.run(run)
+            return row if row.ended else None
+
+        return until(look, f"run {run} does not end", patience)
+
+    def tend(self) -> None:
+        """Start workers again that are dead, where there is a supervisor."""
+        for worker in self.workers:
+            if self.supervised and not worker.is_alive:
+                worker.start()
 
     def running(self, run: str, number: int = 1) -> list[Record]:
         """Wait until so many of a run's steps run at once; return their attempts."""

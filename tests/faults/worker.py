@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from signal import Signals
 from subprocess import Popen, TimeoutExpired
 
 import psutil
@@ -79,11 +79,11 @@ class Worker:
 
         until(look, f"worker {self.name} is not ready")
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: Signals) -> None:
         """Send a signal to the main process alone."""
         os.kill(self.pid, number)
 
-    def signal_all(self, number: signal.Signals) -> None:
+    def send_all(self, number: Signals) -> None:
         """Send a signal to the main process and its children at once."""
         os.killpg(self.pid, number)
 
@@ -99,8 +99,8 @@ class Worker:
         """Have it end in order; does not wait."""
         if self.is_alive:
             with suppress(ProcessLookupError):
-                self.signal_all(signal.SIGCONT)
-                self.signal(signal.SIGTERM)
+                self.send_all(Signals.SIGCONT)
+                self.send(Signals.SIGTERM)
 
     def close(self) -> None:
         """End all that there is of it, by force if it has to be."""
