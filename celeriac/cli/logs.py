@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from celeriac.cli.look import RunFiles, find, journal, unknown_step
 from celeriac.cli.tail import Lines, Records, Tail, Writer, copy
-from celeriac.errors import EXIT_FAILED
+from celeriac.errors import EXIT_FAILED, NotFoundError, UsageError
 from celeriac.states import RUN_ENDED, AttemptState
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ EPILOG = """examples:
   celeriac logs 4f2a
   celeriac logs --follow 4f2a
   celeriac logs --stderr 4f2a 'align[3]'
+  celeriac logs --attempt 1 4f2a 'align[3]'
 
 Each line begins with its step, unless there is only one. What a tool writes to a file of its own
 (`stdout: counts.txt` in its CWL) is an output, not a log.
@@ -35,6 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="the run's id, or the beginning of it")
     parser.add_argument("step", metavar="STEP", nargs="?", help="a step, such as align, align[3] or sub/sort")
     parser.add_argument("--follow", "-f", action="store_true", help="go on until the run ends")
+    parser.add_argument("--attempt", metavar="N", type=int, help="only attempts of this number, counted from 1")
     one = parser.add_mutually_exclusive_group()
     one.add_argument("--stdout", action="store_const", const=("stdout",), dest="streams", help="standard output only")
     one.add_argument("--stderr", action="store_const", const=("stderr",), dest="streams", help="standard error only")
@@ -43,12 +45,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace, runtime: Any) -> int:
     """Run the command: 1 when logs were expected here and are gone."""
+    if args.attempt is not None and args.attempt < 1:
+        raise UsageError(f"--attempt is {args.attempt}: a number above 0 was expected")
     with journal() as (settings, database):
         row = find(database, args.run)
         if args.step is not None:
             check_step(database, row.id, args.step)
         logs = Logs(database, RunFiles(settings, row), args)
         logs.follow() if args.follow else logs.show()
+    if args.attempt is not None and not logs.found and not args.follow:
+        raise logs.no_attempt(args.attempt)
     return logs.complain()
 
 
@@ -71,6 +77,8 @@ class Logs:
         self.step: str | None = args.step
         self.streams: tuple[str, ...] = args.streams or ("stdout", "stderr")
         self.json: bool = args.json
+        self.attempt: int | None = args.attempt
+        self.found = 0  # attempts that were asked for
         self.missing: dict[Path, str] = {}  # directory of an attempt -> its host
         self.seen: set[str] = set()
         self.last: float | None = None  # when the newest attempt that was seen started
@@ -117,6 +125,12 @@ class Logs:
         print(f"celeriac: error: logs are gone: {first}{more}\n  {why}", file=sys.stderr)
         return EXIT_FAILED
 
+    def no_attempt(self, number: int) -> NotFoundError:
+        """Return the error for a number that no attempt has."""
+        what = f"step {self.step} of run {self.files.run}" if self.step else f"run {self.files.run}"
+        hint = f"`celeriac why {self.files.run} {self.step or 'STEP'}` lists the attempts"
+        return NotFoundError(f"{what} has no attempt {number} that has begun", hint=hint, run=self.files.run)
+
     def _new(self) -> list[Any]:
         """Return the attempts that have started since the last call."""
         from celeriac.journal import views
@@ -126,7 +140,14 @@ class Logs:
         found = [row for row in rows if row.id not in self.seen]
         self.seen.update(row.id for row in found)
         self.last = rows[-1].started if rows else self.last
-        return [row for row in found if self.step is None or _within(row.path, self.step)]
+        wanted = [row for row in found if self._wants(row)]
+        self.found += len(wanted)
+        return wanted
+
+    def _wants(self, row: Any) -> bool:
+        if self.attempt is not None and row.number != self.attempt:
+            return False
+        return self.step is None or _within(row.path, self.step)
 
     def _over(self, identifiers: Any) -> set[str]:
         from celeriac.journal import views

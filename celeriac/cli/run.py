@@ -151,11 +151,23 @@ class Command:
         if row.state == "SUCCESS":
             return 0
         error = from_dict(row.error) if row.error else CeleriacError(f"the run is {row.state}")
-        print(f"celeriac: error: {error}", file=sys.stderr)
+        told = self._explained(error, row)
+        print(f"celeriac: error: {told}", file=sys.stderr)
         where = self.engine.directory(run, self.engine.options(run, row.options))
-        if where.is_dir():
-            print(f"  logs and work directories of run {run}: {where}", file=sys.stderr)
+        if where.is_dir() and run not in told:
+            print(f"  all files of run {run} are in {where}", file=sys.stderr)
         return error.exit_code or EXIT_FAILED
+
+    def _explained(self, error: CeleriacError, row: Any) -> str:
+        """Return why the run failed, with what is known of the step that failed."""
+        from celeriac.engine.outcome import place_of
+        from celeriac.job import failure
+
+        if row.state != "FAILED":
+            return str(error)
+        with self.engine.database.read() as connection:
+            found = failure.find(connection, row.id, row.error)
+        return failure.text(error, found, place_of(self.engine, row.id, row.options), row.id)
 
 
 class Terminated(BaseException):

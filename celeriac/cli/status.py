@@ -22,7 +22,7 @@ EPILOG = """examples:
 A run is named by its id, or by the beginning of its id.
 """
 
-#: Failures that are told in full without --all.
+#: Failures that are told of without --all.
 FAILURES = 5
 #: Seconds between two looks of --watch.
 PAUSE = 0.5
@@ -72,8 +72,11 @@ class Status:
             print_json(self._data(seen))
         else:
             from celeriac.cli.status_text import tell
+            from celeriac.job import failure
 
-            tell(seen, self.files, self._jobs())
+            with self.database.read() as connection:
+                first = failure.find(connection, seen.run, seen.error) if seen.failures else None
+            tell(seen, self.files, self._jobs(), first)
 
     def watch(self, as_json: bool) -> None:
         """Show the run until it ends."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from celeriac.cli.lines import count
 from celeriac.cli.look import RunFiles, between, duration, error_of, when
 from celeriac.cli.table import show
+from celeriac.errors import CeleriacError
+from celeriac.job.failure import Failure, facts
 from celeriac.states import NodeState
 
 if TYPE_CHECKING:
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
 _HEADS = ("STEP", "STATE", "JOBS", "TIME", "QUEUE", "HOST", "EXIT")
 
 
-def tell(seen: Moment, files: RunFiles, jobs: Sequence[Any] | None) -> None:
-    """Print a run, its steps (or each of its ``jobs``, if they are given) and its failures."""
+def tell(seen: Moment, files: RunFiles, jobs: Sequence[Any] | None, first: Failure | None) -> None:
+    """Print a run, its steps (or each of its ``jobs``, if they are given) and its failures, one of them in full."""
     print(f"{seen.name} ({seen.run}) is {seen.state}")
     ended = f", ended {when(seen.ended)}" if seen.ended else ""
     print(f"  submitted {when(seen.created)}{ended}, {duration(seen.seconds)}; {seen.counts()}")
@@ -31,7 +33,7 @@ def tell(seen: Moment, files: RunFiles, jobs: Sequence[Any] | None) -> None:
         show(_HEADS, rows)
     if seen.waiting:
         print(f"\n{seen.waiting} more {'steps wait' if seen.waiting > 1 else 'step waits'} for the outputs of these.")
-    _failures(seen, files)
+    _failures(seen, files, first)
 
 
 def _step(step: StepView, seen: Moment) -> tuple[str, ...]:
@@ -58,26 +60,35 @@ def _job(row: Any, seen: Moment) -> tuple[str, ...]:
     )
 
 
-def _failures(seen: Moment, files: RunFiles) -> None:
+def _failures(seen: Moment, files: RunFiles, first: Failure | None) -> None:
     told = set()
-    for row in seen.failures:
-        facts = [f"attempt {row.number}"] if (row.number or 1) > 1 else []
-        facts += [f"queue {row.queue}"] if row.queue else []
-        facts += [f"host {row.host}"] if row.host else []
-        print(f"\n{row.path or seen.name} failed" + (f" ({', '.join(facts)})" if facts else ""))
-        error = error_of(row)
-        print(_indent(f"{error.message}\n{error.hint}".strip() if error else ""))
-        place = files.place(row)
-        if place is not None:
-            print(f"  its logs are in {place.root}")
+    if first is not None:
+        lines = [*_words(first.error).splitlines(), *facts(first, lambda row: files.of_attempt(*_names(row)).root)]
+        print(f"\n{first.path or seen.name} failed")
+        print(_indent("\n".join(lines)))
+        told.add(first.error.message)
+    others = [row for row in seen.failures if first is None or row.path != first.path]
+    if others:
+        print()
+    for row in others:
+        message, title = str(row.error.get("message", "")).partition("\n")[0], row.path or seen.name
+        print(message if title in message else f"{title}: {message}")
         told.add(row.error.get("message"))
-    jobs = sum(row.kind == "job" for row in seen.failures)
+    jobs = sum(row.kind == "job" for row in others) + (first is not None)
     more = seen.count(NodeState.FAILED) - jobs
     if more > 0:
-        print(f"\n{more} more failed: --all shows them.")
+        print(f"{'' if others else chr(10)}{more} more failed: --all shows them.")
     error = error_of(seen)  # of the run itself, such as outputs that can't be written
     if error is not None and error.message not in told:
         print(f"\n{error}")
+
+
+def _words(error: CeleriacError) -> str:
+    return f"{error.message}\n{error.hint}".strip()
+
+
+def _names(row: Any) -> tuple[str, str, str | None]:
+    return row.path, row.id, row.directory
 
 
 def _indent(text: str) -> str:

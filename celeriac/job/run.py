@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import threading
 from collections.abc import Callable
@@ -29,8 +28,8 @@ from celeriac.errors import (
     TimeLimitExceeded,
     UnsupportedError,
 )
+from celeriac.job import account, reuse
 from celeriac.job import build as building
-from celeriac.job import reuse
 from celeriac.job.command import container_command, container_name, docker_required, image_of, process_command
 from celeriac.job.request import JobRequest
 from celeriac.job.stage import Mounts, check_inputs, link
@@ -38,9 +37,6 @@ from celeriac.job.values import named
 from celeriac.states import Outcome
 
 log = logging.getLogger(__name__)
-
-#: How much of a failed tool's standard error goes into the message.
-TAIL = 2000
 
 
 @dataclass(frozen=True)
@@ -153,10 +149,10 @@ class JobRunner:
         try:
             ended = runner.run(command, cancel)
         except CeleriacError as error:
-            error.fields.setdefault("command", list(command.argv))
             _name(error, command, request)
             if isinstance(error, TimeLimitExceeded) and command.time_limit == request.max_runtime:
                 error.hint = f"queue {request.queue} ends what runs longer than its max_runtime: take another queue"
+            account.add(error, command)
             raise
         if cancel.cancelled:
             raise Cancelled(f"'{request.title}' was stopped: {cancel.reason}")
@@ -201,16 +197,14 @@ def _collect(
             normalizeFilesDirs(outputs)
         except Exception as failure:
             outcome, error = Outcome.PERMANENT, _named_output(failure, request.title)
+            account.add(error, command)
     else:
-        said = _tail(command.stderr)
-        error = StepFailed(
-            f"'{request.title}' ended with exit code {ended.exit_code}",
-            hint=f"the end of its standard error:\n{said}" if said else "it said nothing on standard error",
-            exit_code=ended.exit_code,
-            command=list(command.argv),
-        )
-        if memory.tell(ended.exit_code, said):
+        error = StepFailed(f"'{request.title}' ended with exit code {ended.exit_code}", exit_code=ended.exit_code)
+        account.add(error, command)
+        if memory.tell(ended.exit_code, account.tail(command.stderr)):
             outcome, error = Outcome.OUT_OF_MEMORY, _out_of_memory(error, request, peak)
+        elif not error.hint:
+            error.hint = "it said nothing on standard error"
     return JobReport(outcome, outputs, error, ended.exit_code, peak, ended.cpu_seconds)
 
 
@@ -233,24 +227,13 @@ def _judge(job: JobBase, code: int) -> Outcome:
     return Outcome.SUCCESS
 
 
-def _tail(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - TAIL))
-            text = file.read().decode("utf-8", "replace").strip()
-    except OSError:
-        return ""
-    return text
-
-
 def _out_of_memory(error: StepFailed, request: JobRequest, peak: int | None) -> OutOfMemory:
     had = f"it had {request.granted.ram} MiB" if request.granted and request.limited else "it had no limit"
     used = f", and used {peak} MiB" if peak else ""
     return OutOfMemory(
         f"'{request.title}' ran out of memory: {had}{used}. It ended by itself with exit code "
         f"{error.fields['exit_code']}",
-        hint=f"raise ramMin in the tool's ResourceRequirement\n{error.hint}",
+        hint=f"raise ramMin in the tool's ResourceRequirement\n{error.hint}".strip(),
         **error.fields,
     )
 

@@ -78,6 +78,13 @@ _JOB_COLUMNS = (
 )  # fmt: skip
 
 
+_FAILED = (
+    select(*_JOB_COLUMNS)
+    .select_from(_JOINED)
+    .where(nodes.c.run_id == bindparam("run"), _STATE == NodeState.FAILED, _ERROR.is_not(None))
+)
+
+
 def jobs(connection: Connection, run: str) -> Sequence[Record]:
     """Return a run's jobs with their current attempts, oldest first."""
     statement = select(*_JOB_COLUMNS).select_from(_JOINED).where(nodes.c.run_id == run, nodes.c.kind == "job")
@@ -98,14 +105,17 @@ def exists(connection: Connection, run: str, path: str) -> bool:
 
 def failures(connection: Connection, run: str, limit: int | None) -> Sequence[Record]:
     """Return the nodes that failed by themselves, not by a part of theirs; the latest first, ``limit`` at most."""
-    statement = (
-        select(*_JOB_COLUMNS)
-        .select_from(_JOINED)
-        .where(nodes.c.run_id == run, _STATE == NodeState.FAILED, _ERROR.is_not(None))
-        .order_by(_ENDED.desc(), nodes.c.path)
-        .limit(limit)
-    )
-    return connection.execute(statement).all()
+    return connection.execute(_FAILED.order_by(_ENDED.desc(), nodes.c.path).limit(limit), {"run": run}).all()
+
+
+def first_failures(connection: Connection, run: str, limit: int) -> Sequence[Record]:
+    """Return nodes as :func:`failures` does, the earliest first."""
+    return connection.execute(_FAILED.order_by(_ENDED, nodes.c.path).limit(limit), {"run": run}).all()
+
+
+def failed(connection: Connection, run: str) -> int:
+    """Count the nodes that failed by themselves."""
+    return int(connection.execute(select(func.count()).select_from(_FAILED.subquery()), {"run": run}).scalar_one())
 
 
 def tries(
@@ -126,8 +136,9 @@ def tries(
 def tried(connection: Connection, run: str, path: str) -> Sequence[Record]:
     """Return all attempts at one node, the first one first, also those that nobody has claimed."""
     statement = select(
-        attempts.c.number, attempts.c.state, attempts.c.outcome, attempts.c.queue, attempts.c.lane, attempts.c.tool,
-        attempts.c.asked, attempts.c.granted, attempts.c.host, attempts.c.exit_code, attempts.c.error,
+        attempts.c.id, attempts.c.path, attempts.c.directory, attempts.c.number, attempts.c.state, attempts.c.outcome,
+        attempts.c.cause, attempts.c.reused, attempts.c.queue, attempts.c.lane, attempts.c.tool, attempts.c.asked,
+        attempts.c.granted, attempts.c.host, attempts.c.exit_code, attempts.c.error,
         attempts.c.peak_memory, attempts.c.cpu_seconds, attempts.c.created, attempts.c.started, attempts.c.ended,
     ).where(attempts.c.run_id == run, attempts.c.path == path)  # fmt: skip
     return connection.execute(statement.order_by(attempts.c.number, attempts.c.created)).all()

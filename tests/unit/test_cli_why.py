@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from celeriac.cli.look import RunFiles
 from celeriac.cli.why.ask import Source, amounts, grant_words, sizes
 from celeriac.cli.why.tries import data, how, no_more
 from celeriac.resources import Ask, QueueLimits, Resources
+from celeriac.settings import Settings
 
 DEFAULT = QueueLimits("default", cpus=2, ram=1024)
 LARGE = QueueLimits("large", cpus=2, ram=4096)
@@ -80,6 +83,20 @@ def attempt(number: int, state: str = "SETTLED", outcome: str | None = None, **r
     return SimpleNamespace(**{**row, **known, "granted": granted, **rest})
 
 
+FILES = RunFiles(Settings(home=Path("/home")), SimpleNamespace(id="4f2a", options={}))
+
+
+def test_where_the_logs_of_each_attempt_are() -> None:
+    rows = [
+        attempt(1, "LOST", id="11111111-2222-3333", path="align[3]", directory=None, started=1.0),
+        attempt(2, id="x", path="align[3]", directory="/scratch/a", started=2.0),
+        attempt(3, "QUEUED"),
+    ]
+    assert [one["logs"] for one in data(rows, FILES)] == [
+        "/home/runs/4f2a/align.3-11111111-2222", "/scratch/a", None,
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("before", "queue", "expected"),
     [
@@ -90,19 +107,20 @@ def attempt(number: int, state: str = "SETTLED", outcome: str | None = None, **r
         ({"state": "LOST"}, "default", "the worker of attempt 1 on a was lost"),
         ({"outcome": "temporaryFail"}, "default", "attempt 1 ended with an exit code that the tool calls temporary"),
         ({"outcome": "canceled"}, "default", "attempt 1 on a was interrupted: its worker ended"),
+        ({"outcome": "handedBack"}, "default", "attempt 1 on a was handed back: its worker was told to end"),
         ({"outcome": "infrastructure", "error": {"message": "no engine\nat all"}}, "default",
          "attempt 1 failed by its worker, engine or host on a: no engine"),
     ],
 )  # fmt: skip
 def test_why_there_was_another_attempt(before: dict[str, Any], queue: str, expected: str) -> None:
-    first, second = data([attempt(1, **before), attempt(2, "RUNNING", queue=queue)])
+    first, second = data([attempt(1, **before), attempt(2, "RUNNING", queue=queue)], FILES)
     assert first["because"] is None
     assert second["because"] == expected
 
 
 def test_how_an_attempt_went() -> None:
     rows = [attempt(1, outcome="outOfMemory"), attempt(2, "LOST"), attempt(3, "QUEUED")]
-    assert [how(row) for row in data(rows)] == ["out of memory", "worker lost", "waits"]
+    assert [how(row) for row in data(rows, FILES)] == ["out of memory", "worker lost", "waits"]
 
 
 def test_why_nothing_follows() -> None:

@@ -127,7 +127,10 @@ def test_the_end_of_standard_error_is_part_of_the_message(job: Job) -> None:
     report = job.run(play)
     assert "'the/step' ended with exit code 2" in str(report.error)
     assert "the reason" in str(report.error) and len(str(report.error)) < 3000
-    assert report.error is not None and report.error.fields == {"exit_code": 2, "command": ["true"]}
+    assert report.error is not None
+    fields = dict(report.error.fields)
+    assert [Path(fields.pop(stream)).name for stream in ("stdout", "stderr")] == ["stdout.log", "stderr.log"]
+    assert fields == {"exit_code": 2, "command": ["true"]}
 
 
 def test_outputs_that_are_missing_are_the_step_s_failure(job: Job) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from celeriac.cli.look import RunFiles
 from celeriac.cli.queues import hosts
 from celeriac.cli.why import tries as why_tries
 from celeriac.cli.why import wait as why_wait
@@ -49,7 +50,7 @@ def explanation(database: Database, settings: Settings, run: Any, path: str, run
         "hint": found.process.queue,
         **_placed(ask, queues, tries, limited),
         "items": _items(found),
-        "attempts": why_tries.data(tries),
+        "attempts": why_tries.data(tries, RunFiles(settings, run)),
         "waits": None,
         "text": text or _no_more(tries, ask, queues, found),
     }

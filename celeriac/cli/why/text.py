@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from celeriac.cli.table import show
@@ -41,7 +41,7 @@ def tell(data: Mapping[str, Any]) -> None:
         verb = "It is granted" if data["attempts"] else "It would be granted"
         print(f"\n{verb} on {data['queue']} {data['grant']}")
     if data["attempts"]:
-        _attempts(data["attempts"])
+        _attempts(data)
 
 
 def _items(items: Mapping[str, Any], step: str) -> str:
@@ -79,12 +79,16 @@ def _queue(queue: Mapping[str, Any]) -> tuple[str, ...]:
 _HEADS = ("ATTEMPT", "QUEUE", "GRANTED", "HOST", "HOW", "EXIT", "PEAK", "CPU")
 
 
-def _attempts(attempts: Sequence[Mapping[str, Any]]) -> None:
+def _attempts(data: Mapping[str, Any]) -> None:
+    attempts = data["attempts"]
     print()
     show(_HEADS, [_row(one) for one in attempts])
     for one in attempts:
         if one["because"]:
             print(f"Attempt {one['attempt']}: {one['because']}.")
+    if len(attempts) > 1:
+        step = f" '{data['step']}'" if data["step"] else ""
+        print(f"What each wrote: `celeriac logs {data['run']}{step} --attempt N`.")
     last = attempts[-1]
     if last["error"]:
         print(f"\nAttempt {last['attempt']}: {_indent(str(from_dict(last['error'])))}")

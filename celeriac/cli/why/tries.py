@@ -1,11 +1,11 @@
-"""A step's attempts: what each had and used, and why there was another. Pure."""
+"""A step's attempts: what each had and used, where its logs are, and why there was another. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from celeriac.cli.look import iso
+from celeriac.cli.look import RunFiles, iso
 from celeriac.resources import Ask, QueueLimits, Resources
 from celeriac.scheduler.placement import Placement, climb
 from celeriac.states import AttemptState, Outcome
@@ -17,6 +17,7 @@ _OUTCOMES = {
     Outcome.OUT_OF_MEMORY: "out of memory",
     Outcome.INFRASTRUCTURE: "infrastructure",
     Outcome.CANCELED: "stopped",
+    "handedBack": "handed back",
 }
 _STATES = {
     AttemptState.QUEUED: "waits",
@@ -26,7 +27,7 @@ _STATES = {
 }
 
 
-def data(tries: Sequence[Any]) -> list[dict[str, Any]]:
+def data(tries: Sequence[Any], files: RunFiles) -> list[dict[str, Any]]:
     """Return attempts as JSON, the first one first."""
     return [
         {
@@ -43,15 +44,22 @@ def data(tries: Sequence[Any]) -> list[dict[str, Any]]:
             "started": iso(row.started),
             "ended": iso(row.ended),
             "error": row.error,
+            "logs": _logs(row, files),
             "because": _because(tries[number - 1], row) if number else None,
         }
         for number, row in enumerate(tries)
     ]
 
 
+def _logs(row: Any, files: RunFiles) -> str | None:
+    """Return the directory that has an attempt's logs; None before a worker has claimed it."""
+    return str(files.of_attempt(row.path, row.id, row.directory).root) if row.started is not None else None
+
+
 def how(row: Any) -> str:
     """Say in a word or two how an attempt ended, or what it does."""
-    return _OUTCOMES[Outcome(row["outcome"])] if row["outcome"] else _STATES.get(row["state"], row["state"])
+    outcome = row["outcome"]
+    return str(_OUTCOMES.get(outcome, outcome) if outcome else _STATES.get(row["state"], row["state"]))
 
 
 def _because(before: Any, row: Any) -> str:
@@ -66,6 +74,8 @@ def _because(before: Any, row: Any) -> str:
         return f"{number} ran out of{had}: the next larger queue, with all its memory"
     if before.outcome == Outcome.TEMPORARY:
         return f"{number} ended with an exit code that the tool calls temporary"
+    if before.outcome == "handedBack":
+        return f"{number}{_on(before)} was handed back: its worker was told to end"
     if before.outcome == Outcome.CANCELED:
         return f"{number}{_on(before)} was interrupted: its worker ended"
     message = str((before.error or {}).get("message", "")).split("\n")[0]
