@@ -7,9 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from signal import Signals
 
+from redis import Redis
+
 from tests.services import Server, postgresql_server, rabbitmq_server, redis_server
 from tests.services.process import free_port, private_directory
 from tests.services.require import require
+
+#: Lists of Celery's in Redis that hold no messages.
+_NO_QUEUES = ("_kombu", "unacked", "celery-task-meta", "chord")
 
 
 class Restartable:
@@ -84,3 +89,12 @@ def postgresql() -> Iterator[Restartable]:
 
 def _require(reason: str) -> None:
     require(reason, available=not reason)
+
+
+# --- Redis's messages -------------------------------------------------------------------------------
+
+
+def waiting(client: Redis) -> dict[bytes, list[bytes]]:
+    """Return the messages that nobody has taken, by their list."""
+    found = {key: client.lrange(key, 0, -1) for key in client.keys("*") if client.type(key) == b"list"}
+    return {key: messages for key, messages in found.items() if not key.decode().startswith(_NO_QUEUES)}
