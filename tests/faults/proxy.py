@@ -51,9 +51,11 @@ class Proxy:
                 selector.register(self._server, selectors.EVENT_READ)
                 for one in [] if self._cut else self._pairs:
                     selector.register(one, selectors.EVENT_READ)
-                ready = [key.fileobj for key, _ in selector.select(0.05)]
-            for one in ready:
-                self._accept() if one is self._server else self._pass_on(one)  # type: ignore[arg-type]
+                ready = {key.fd for key, _ in selector.select(0.05)}
+            for one in [one for one in self._pairs if one.fileno() in ready]:
+                self._pass_on(one)
+            if self._server.fileno() in ready:
+                self._accept()
 
     def _accept(self) -> None:
         client, _ = self._server.accept()

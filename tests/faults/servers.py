@@ -94,7 +94,8 @@ def _require(reason: str) -> None:
 # --- Redis's messages -------------------------------------------------------------------------------
 
 
-def waiting(client: Redis) -> dict[bytes, list[bytes]]:
+def waiting(client: Redis) -> dict[str, list[bytes]]:
     """Return the messages that nobody has taken, by their list."""
-    found = {key: client.lrange(key, 0, -1) for key in client.keys("*") if client.type(key) == b"list"}
-    return {key: messages for key, messages in found.items() if not key.decode().startswith(_NO_QUEUES)}
+    names = [key.decode() for key in client.keys("*") if isinstance(key, bytes)]
+    lists = [name for name in names if client.type(name) == b"list" and not name.startswith(_NO_QUEUES)]
+    return {name: [one for one in client.lrange(name, 0, -1) if isinstance(one, bytes)] for name in lists}

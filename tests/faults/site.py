@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psycopg
@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 
 from celeriac.failpoints import NAMES
 from celeriac.journal.tables import Record
-from celeriac.settings import Settings
+from celeriac.settings import EMBEDDED, Settings
 from tests.acceptance.commands import Desk
 from tests.faults.journal import HANG, View, until
 from tests.faults.servers import Restartable
@@ -41,6 +41,11 @@ class Site:
     def settings(self) -> Settings:
         """The settings of the commands and workers."""
         return Settings.load(self.desk.environment(), self.desk.directory)
+
+    @property
+    def embedded(self) -> Desk:
+        """The same desk, where `celeriac run` is scheduler and worker itself."""
+        return replace(self.desk, env={**self.desk.env, "CELERIAC_BROKER_URL": EMBEDDED})
 
     def start(self, *names: str) -> list[Worker]:
         """Start several workers at once, and wait till they take tasks."""

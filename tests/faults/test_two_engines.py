@@ -13,6 +13,7 @@ from celery import Celery
 from celeriac import names
 from tests.faults.checks import kept
 from tests.faults.conftest import MakeSite
+from tests.faults.journal import until
 from tests.faults.report import Fault
 from tests.faults.workflow import Reference
 
@@ -38,13 +39,12 @@ def test_two_commands_resume_one_run(make_site: MakeSite, fault: Fault) -> None:
     """Its own process has died in the middle: without workers, two commands go on with it."""
     site, what = make_site(), Reference(8, 0.5)
     document, job = site.write("reference", what.document), site.write("job", what.job)
-    with site.desk.start("run", "--quiet", str(document), str(job), **site.EMBEDDED) as command:
-        site.appears()
-        run = site.view.runs()[0]
+    with site.embedded.start("run", "--quiet", str(document), str(job)) as command:
+        run = until(lambda: site.view.runs(), "the run does not begin")[0]
         site.done(run, 2)
         command.send_signal(SIGKILL)
         fault.injected()
     with ThreadPoolExecutor() as pool:
-        both = list(pool.map(lambda _: site.desk("resume", run, code=None, **site.EMBEDDED), range(2)))
+        both = list(pool.map(lambda _: site.embedded("resume", run, code=None), range(2)))
     assert 0 in {one.returncode for one in both}, [one.stderr for one in both]
     kept(site, run, what, fault)
