@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import signal
 import sys
+import threading
+from contextlib import suppress
 from typing import Any
 
-from celery import signals
+from celery import bootsteps, current_app, signals
+from celery.utils.log import in_sighandler
+from celery.worker import state
 
 from celeriac.errors import CeleriacError, UsageError
 from celeriac.names import CONTROL_QUEUE, is_rabbitmq
 from celeriac.resources import QueueLimits
 from celeriac.settings import Settings
-from config import rabbitmq
+from config import child, lost, rabbitmq
 from config.chosen_queues import check
 from config.composition import assemble, budget_of, cluster_queues, host_slots, job_runner
 from config.control_lane import ControlLane
+from config.ending import Ending
 from config.scanner import Scanner
 from config.worker_slots import WorkerSlots, of_options, worker_slots
+from queues.ledger import overview
 
 log = logging.getLogger(__name__)
-
-_PR_SET_PDEATHSIG = 1
 
 
 def connect() -> None:
     """Connect the handlers to Celery's signals; to do it twice is the same as once."""
     signals.celeryd_init.connect(check, weak=False, dispatch_uid="celeriac-queues")
     signals.worker_init.connect(put_together, weak=False, dispatch_uid="celeriac-engine")
-    signals.worker_ready.connect(start_scan, weak=False, dispatch_uid="celeriac-scan")
+    signals.worker_ready.connect(start, weak=False, dispatch_uid="celeriac-scan")
     signals.worker_shutting_down.connect(wind_down, weak=False, dispatch_uid="celeriac-stop")
-    signals.worker_process_init.connect(die_with_parent, weak=False, dispatch_uid="celeriac-child")
     signals.worker_init.connect(rabbitmq.quieten, weak=False, dispatch_uid="celeriac-quiet")
     signals.worker_ready.connect(rabbitmq.warn_of_old_server, weak=False, dispatch_uid="celeriac-server")
+    child.connect()
+    lost.connect()
 
 
 def put_together(sender: Any, **rest: Any) -> None:
@@ -51,12 +55,12 @@ def _put_together(worker: Any) -> None:
     queues, jobs = cluster_queues(settings), job_runner(settings)
     budget = budget_of(settings)
     found = _slots(worker, budget, queues())
-    slots = host_slots(
-        settings, jobs, budget, worker=f"{worker.hostname}:{os.getpid()}", cap=found.at_once, bounded=found.bounded
-    )
+    slots = host_slots(settings, jobs, budget, worker=_name(worker), cap=found.at_once, bounded=found.bounded)
     engine = assemble(worker.app, settings, queues, slots=slots, jobs=jobs)
     engine.presence.describe(worker.hostname, budget, found.at_once, found.by_queue)
+    worker.app.celeriac_child = child.Child(engine, os.getpid())
     worker.app.steps["consumer"].add(ControlLane)
+    worker.app.steps["worker"].add(LastCall)
 
 
 def _slots(worker: Any, budget: Any, queues: Any) -> WorkerSlots:
@@ -97,25 +101,64 @@ def _processes(worker: Any, found: WorkerSlots) -> int:
     return rabbitmq.limit_ahead(worker.app.amqp.queues, list(found.by_queue), found.at_once)
 
 
-def start_scan(sender: Any, **rest: Any) -> None:
-    """Start the timer that looks for what was lost."""
-    scanner = Scanner(sender.app.celeriac)
-    sender.app.celeriac_scanner = scanner
+def start(sender: Any, **rest: Any) -> None:
+    """Start the timer that looks for what was lost, and take the signals that end the worker."""
+    if hasattr(sender.app, "celeriac_ending"):  # it was ready before, and has found its broker again
+        return
+    engine = sender.app.celeriac
+    sender.app.celeriac_scanner = scanner = Scanner(engine)
     scanner.start()
+    sender.app.celeriac_ending = ending = _ending(sender, engine)
+    if threading.current_thread() is threading.main_thread():
+        ending.install()
 
 
-def wind_down(sender: Any, **rest: Any) -> None:
-    """Stop the timer, and let go of steps that wait for a slot: another worker may have one sooner."""
-    from celery import current_app
+def _ending(consumer: Any, engine: Any) -> Ending:
+    directory, name = engine.settings.slots_directory, _name(consumer)
 
+    def running() -> int:
+        with suppress(CeleriacError):
+            lines = overview(directory)
+            return sum(line.worker == name and not line.waiting and not line.dead for line in lines)
+        return 0
+
+    def warm(code: int) -> None:
+        with in_sighandler():
+            signals.worker_shutting_down.send(sender=consumer.hostname, sig="SIGTERM", how="Warm", exitcode=code)
+        state.should_stop = code
+
+    quit_at_once: Any = signal.getsignal(signal.SIGQUIT)
+    return Ending(
+        engine.leases,
+        running,
+        engine.settings.drain,
+        warm=warm,
+        cold=lambda: quit_at_once(signal.SIGQUIT, None),
+    )
+
+
+def _name(worker: Any) -> str:
+    """Return what a worker's steps go by in the ledger of their host."""
+    return f"{worker.hostname}:{os.getpid()}"
+
+
+def wind_down(**rest: Any) -> None:
+    """Stop the timer, and begin to end: also when it was no signal that ends the worker."""
     scanner = getattr(current_app, "celeriac_scanner", None)
     if scanner is not None:
         scanner.stop()
-    engine = getattr(current_app, "celeriac", None)
-    if engine is not None:
-        engine.leases.take_no_more()
+    ending = getattr(current_app, "celeriac_ending", None)
+    if ending is not None:
+        ending.begin()
+    elif hasattr(current_app, "celeriac"):  # it was not ready yet
+        current_app.celeriac.leases.take_no_more()
 
 
-def die_with_parent(**rest: Any) -> None:
-    """Have a prefork child end in order when the worker's main process dies: its tools are stopped."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+class LastCall(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Winds down before the pool is waited for, whatever ends the worker (`celery control shutdown`)."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def stop(self, worker: Any) -> None:
+        """Wind down; twice is the same as once."""
+        wind_down()
