@@ -1,7 +1,8 @@
 """The states of runs, nodes and attempts, and every legal move between them.
 
 One table a kind; ``docs/states.md`` draws them. Only the scheduler moves a run or a node; a worker
-moves an attempt from QUEUED to RUNNING (the claim) and from RUNNING to REPORTED.
+moves an attempt from QUEUED to RUNNING (the claim) and from RUNNING to REPORTED. What has ended moves
+only when `celeriac retry` opens its run again.
 """
 
 from __future__ import annotations
@@ -57,19 +58,27 @@ class Outcome(StrEnum):
     OUT_OF_MEMORY = "outOfMemory"  # it used more than it had: more memory may help
     INFRASTRUCTURE = "infrastructure"  # worker, engine or host; never the tool's fault
     CANCELED = "canceled"
+    HANDED_BACK = "handedBack"  # its worker was told to end: it counts for nothing
 
+
+#: What ended stays so, unless `celeriac retry` opens the run again.
+RUN_ENDED = frozenset({RunState.SUCCESS, RunState.FAILED, RunState.CANCELED})
+NODE_ENDED = frozenset(
+    {NodeState.SUCCESS, NodeState.SKIPPED, NodeState.FAILED, NodeState.UPSTREAM_FAILED, NodeState.CANCELED}
+)
+ATTEMPT_ENDED = frozenset({AttemptState.SETTLED, AttemptState.LOST, AttemptState.CANCELED})
 
 RUN_MOVES: dict[RunState, frozenset[RunState]] = {
     RunState.PENDING: frozenset({RunState.RUNNING, RunState.FAILED, RunState.CANCELING, RunState.CANCELED}),
     RunState.RUNNING: frozenset({RunState.SUCCESS, RunState.FAILED, RunState.CANCELING}),
     RunState.CANCELING: frozenset({RunState.CANCELED}),
-    RunState.SUCCESS: frozenset(),
-    RunState.FAILED: frozenset(),
-    RunState.CANCELED: frozenset(),
+    RunState.SUCCESS: frozenset({RunState.RUNNING}),
+    RunState.FAILED: frozenset({RunState.RUNNING}),
+    RunState.CANCELED: frozenset({RunState.RUNNING}),
 }
 
 NODE_MOVES: dict[NodeState, frozenset[NodeState]] = {
-    NodeState.PENDING: frozenset({NodeState.READY, NodeState.CANCELED}),
+    NodeState.PENDING: frozenset({NodeState.READY, NodeState.FAILED, NodeState.CANCELED}),
     NodeState.READY: frozenset(
         {
             NodeState.QUEUED,
@@ -82,11 +91,11 @@ NODE_MOVES: dict[NodeState, frozenset[NodeState]] = {
     ),
     NodeState.QUEUED: frozenset({NodeState.SUCCESS, NodeState.FAILED, NodeState.CANCELED}),
     NodeState.RUNNING: frozenset({NodeState.SUCCESS, NodeState.FAILED, NodeState.CANCELED}),
-    NodeState.SUCCESS: frozenset(),
+    NodeState.SUCCESS: frozenset({NodeState.QUEUED, NodeState.RUNNING}),
     NodeState.SKIPPED: frozenset(),
-    NodeState.FAILED: frozenset(),
+    NodeState.FAILED: frozenset({NodeState.PENDING, NodeState.READY, NodeState.QUEUED, NodeState.RUNNING}),
     NodeState.UPSTREAM_FAILED: frozenset(),
-    NodeState.CANCELED: frozenset(),
+    NodeState.CANCELED: frozenset({NodeState.PENDING, NodeState.READY, NodeState.QUEUED, NodeState.RUNNING}),
 }
 
 ATTEMPT_MOVES: dict[AttemptState, frozenset[AttemptState]] = {
@@ -97,10 +106,6 @@ ATTEMPT_MOVES: dict[AttemptState, frozenset[AttemptState]] = {
     AttemptState.LOST: frozenset(),
     AttemptState.CANCELED: frozenset(),
 }
-
-RUN_ENDED = frozenset(state for state, moves in RUN_MOVES.items() if not moves)
-NODE_ENDED = frozenset(state for state, moves in NODE_MOVES.items() if not moves)
-ATTEMPT_ENDED = frozenset(state for state, moves in ATTEMPT_MOVES.items() if not moves)
 
 State = TypeVar("State", RunState, NodeState, AttemptState)
 

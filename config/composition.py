@@ -17,6 +17,7 @@ from celeriac.names import is_rabbitmq
 from celeriac.resources import Budget, QueueLimits
 from celeriac.settings import Settings
 from celeriac.slots import Slots
+from config import reaper
 from queues import owners
 from queues.find import PACKAGED, find
 from queues.host import host_budget, host_queue
@@ -66,6 +67,7 @@ def host_slots(
         enforce=bounded,
         clear=jobs.clear,
         lease=settings.lease,
+        guard=lambda: reaper.ensure(settings),
     )
 
 
@@ -95,6 +97,7 @@ def assemble(
     jobs: JobRunner | None = None,
     limited: bool = True,
     fair: bool = True,
+    keeps: bool = False,
     on_end: Callable[[str], None] | None = None,
 ) -> Engine:
     """Put an engine together and hang it on its Celery app."""
@@ -107,6 +110,7 @@ def assemble(
         slots=slots,
         limited=limited,
         fair=fair,
+        keeps=keeps,
         on_end=on_end,
     )
     app.celeriac = engine

@@ -32,7 +32,9 @@ def running(settings: Settings, on_end: Callable[[str], None]) -> Iterator[Engin
     at_once = settings.slots or max([1, math.floor(budget.cpus), *(slots(budget, queue) for queue in queues())])
     name, cap = f"embedded:{os.getpid()}", settings.slots or None
     host = host_slots(settings, jobs, budget, worker=name, cap=cap, bounded=True)
-    engine = assemble(app, settings, queues, slots=host, jobs=jobs, limited=from_file, fair=False, on_end=on_end)
+    engine = assemble(
+        app, settings, queues, slots=host, jobs=jobs, limited=from_file, fair=False, keeps=True, on_end=on_end
+    )
     app.loader.import_default_modules()
     worker = _worker(app, at_once)
     thread = threading.Thread(target=worker.start, name="celeriac-worker", daemon=True)

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
+from celeriac.engine.due import wake
 from celeriac.engine.scan import scan
 
 log = logging.getLogger(__name__)
+
+#: Seconds between two looks for steps whose pause after a failure is over.
+TICK = 1.0
 
 
 class Scanner:
@@ -33,7 +38,13 @@ class Scanner:
 
     def _loop(self) -> None:
         self._try(self._engine.presence.tell, "other workers are not told of this one")
-        while not self._stop.wait(self._engine.settings.scan_interval):
+        scanned = time.monotonic()
+        interval = self._engine.settings.scan_interval
+        while not self._stop.wait(min(interval, TICK)):
+            self._try(lambda: wake(self._engine), "steps whose pause is over are not sent")
+            if time.monotonic() - scanned < interval:
+                continue
+            scanned = time.monotonic()
             self._try(self._engine.presence.tell, "other workers are not told of this one")
             self._try(lambda: scan(self._engine), "the scan failed and is tried again")
         self._try(self._engine.presence.leave, "other workers are not told that this one ended")

@@ -57,7 +57,7 @@ def _settle(engine: Engine, run: str, attempt: str | None, batch: str | None) ->
         turn.settle(attempts.reported(connection, run, attempt=attempt, batch=batch))
         if attempt is None and batch is None:
             turn.look_at_root()
-        verdict = _close(turn)
+        verdict = close(turn)
         messages = turn.flush()
     _send(engine, run, messages, verdict)
     return verdict
@@ -69,7 +69,8 @@ def _send(engine: Engine, run: str, messages: Sequence[tuple[int, Message]], ver
         engine.on_end(run)
 
 
-def _close(turn: Turn) -> bool | None:
+def close(turn: Turn) -> bool | None:
+    """See whether the run is over. True: its root has ended; False: the run has; None: it goes on."""
     if turn.root_ended and turn.state is RunState.RUNNING:
         return True
     if turn.halted:
@@ -89,7 +90,7 @@ def _dispatch(engine: Engine, run: str, prepared: list[Prepared]) -> bool | None
         if not turn.halted:
             wanted = nodes.still(connection, run, [p.node.path for p in prepared], NodeState.READY)
             _apply(turn, [p for p in prepared if p.node.path in wanted])
-        verdict = _close(turn)
+        verdict = close(turn)
         messages = turn.flush()
     _send(engine, run, messages, verdict)
     return verdict

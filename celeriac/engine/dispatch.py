@@ -29,6 +29,7 @@ class Dispatch:
     tool: str | None
     number: int = 1
     scatter: str | None = None  # it goes out in a chord with others of this scatter
+    due: float = 0.0  # seconds to wait before it goes out
 
     def row(self, run: str, lane: int) -> dict[str, Any]:
         """Return the attempt's row."""
@@ -69,7 +70,7 @@ def dispatch(turn: Turn, jobs: Sequence[Dispatch], inputs: Mapping[str, Any] | N
     found = _lanes(turn, jobs)
     pairs = [(job, job.row(turn.id, lane)) for job, lane in zip(jobs, found, strict=True)]
     for job, row in pairs:
-        if job.scatter is None:
+        if job.scatter is None and not job.due:
             send_alone(turn, row)
     items = [pair for pair in pairs if pair[0].scatter is not None]
     for part in chords(items, _widths(turn, {job.scatter for job, _ in items if job.scatter})):

@@ -18,8 +18,11 @@ from sqlalchemy import Connection
 from celeriac.document.load import Document, DocumentCache
 from celeriac.document.schemas import SchemaCache
 from celeriac.engine.lease import Leases
+from celeriac.engine.owner import owner_name
 from celeriac.engine.presence import Presence
+from celeriac.engine.reuse import JournalDigests
 from celeriac.failpoints import failpoints
+from celeriac.job.digests import Digests
 from celeriac.job.options import RunOptions
 from celeriac.job.place import attempt_directory, run_directory
 from celeriac.job.run import JobRunner
@@ -54,6 +57,7 @@ class Engine:
         slots: Slots | None = None,
         limited: bool = True,
         fair: bool = True,
+        keeps: bool = False,
         on_end: Callable[[str], None] | None = None,
     ) -> None:
         self.settings = settings
@@ -64,17 +68,24 @@ class Engine:
         self.slots = slots or Unbounded()
         self.limited = limited  # the queues' limits hold for tools; False: they are the size of the host
         self.fair = fair  # other runs may be waiting: none takes all slots
+        self._keeps = keeps  # the runs that are submitted here are this process's own
         self.told_of_waiting = False  # for other runs on this host
         self.on_end = on_end or (lambda run: None)
         self.database = Database(settings.journal, settings.connect_timeout)
         self.documents = DocumentCache(SchemaCache(settings.home / "cache"))
         self.policy = RetryPolicy(
-            infrastructure=max(1, settings.infrastructure_attempts), memory_ladder=settings.memory_ladder
+            infrastructure=settings.infrastructure_attempts,
+            temporary=settings.temporary_attempts,
+            memory_ladder=settings.memory_ladder,
+            delay=settings.retry_delay,
+            most=settings.retry_most,
         )
         self.host = socket.gethostname()
         self._token = secrets.token_hex(4)
+        self._named = 0, ""
         self.leases = Leases(self)
         self.presence = Presence(self)
+        self.digests = Digests(JournalDigests(self))
         self._inputs: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
         self._options: OrderedDict[str, RunOptions] = OrderedDict()
         self._tables: OrderedDict[str, tuple[QueueLimits, ...]] = OrderedDict()
@@ -83,8 +94,15 @@ class Engine:
 
     @property
     def owner(self) -> str:
-        """The name under which this process holds leases."""
-        return f"{self.host}:{os.getpid()}:{self._token}"
+        """The name under which this process holds leases; a forked child has its own."""
+        if self._named[0] != os.getpid():
+            self._named = os.getpid(), owner_name(self.host, self._token)
+        return self._named[1]
+
+    @property
+    def keeper(self) -> str | None:
+        """Who looks after the runs that are submitted here: this process, or (None) any worker."""
+        return self.owner if self._keeps else None
 
     @cached_property
     def boot(self) -> str:

@@ -6,13 +6,16 @@ import logging
 import shutil
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from celeriac.container.base import CancelToken
 from celeriac.document.load import Document
+from celeriac.engine.passing import pass_on
+from celeriac.engine.reuse import earlier
 from celeriac.engine.waiting import Waiting, offer
-from celeriac.errors import CeleriacError, JournalUnavailable, StepFailed
+from celeriac.errors import Cancelled, CeleriacError, JournalUnavailable, StepFailed
 from celeriac.graph.translate import short
 from celeriac.job.options import RunOptions
 from celeriac.job.place import Place
@@ -22,7 +25,7 @@ from celeriac.journal import attempts
 from celeriac.journal.tables import Record
 from celeriac.resources import QueueLimits, Resources
 from celeriac.slots import Slot
-from celeriac.states import AttemptState, Outcome, RunState
+from celeriac.states import AttemptState, NodeState, Outcome, RunState
 
 if TYPE_CHECKING:
     from celeriac.engine.engine import Engine
@@ -37,6 +40,9 @@ def execute(engine: Engine, attempt: str) -> dict[str, Any] | None:
     until this host has what the attempt was granted; till then another worker may claim it.
     """
     with engine.alone(attempt) as alone:
+        if alone and engine.leases.ending:
+            pass_on(engine, attempt)
+            return None
         offered = offer(engine, attempt) if alone else None
         if offered is None:
             log.debug("attempt %s is not there to be taken", attempt)
@@ -52,9 +58,13 @@ def _with_slot(engine: Engine, attempt: str, path: str, granted: Resources) -> d
             slot = engine.slots.take(attempt, granted, Waiting(engine, attempt, path or "the tool", granted))
         except CeleriacError as error:  # the host is too small, or its ledger can't be used: the run has to say so
             return _execute(engine, attempt, Slot(), error)
-        return _execute(engine, attempt, slot) if slot is not None else None
+        if slot is not None:
+            return _execute(engine, attempt, slot)
     finally:
         engine.slots.give_back(attempt)
+    if engine.leases.ending:  # that is why it waits here no longer
+        pass_on(engine, attempt)
+    return None
 
 
 def _execute(engine: Engine, attempt: str, slot: Slot, problem: CeleriacError | None = None) -> dict[str, Any] | None:
@@ -71,13 +81,14 @@ def _execute(engine: Engine, attempt: str, slot: Slot, problem: CeleriacError | 
     options = engine.options(claimed.run_id, work.options)
     place = Place(engine.place(claimed.run_id, claimed.path, attempt, options))
     try:
-        if work.run_state != RunState.RUNNING:
+        if work.run_state != RunState.RUNNING or work.node_state != NodeState.QUEUED:
             report = JobReport(Outcome.CANCELED)
         elif problem is not None:
             report = JobReport(Outcome.INFRASTRUCTURE, error=problem)
         else:
             _clear(engine, lost)
             report = _run(engine, claimed, work, options, place, token, slot)
+        report = _handed_back(engine, report, token, claimed.path or work.name)
         engine.reach("commit.before")
         written = _report(engine, attempt, report, place, claimed.path or work.name, token)
         engine.reach("commit.after")
@@ -100,6 +111,14 @@ def _clear(engine: Engine, lost: Sequence[str]) -> None:
             log.warning("something of the lost attempt %s may still run on this host", attempt)
 
 
+def _handed_back(engine: Engine, report: JobReport, token: CancelToken, title: str) -> JobReport:
+    """Say of a tool that was stopped because its worker ends that it is handed back: nobody cancelled it."""
+    if report.outcome is not Outcome.CANCELED or not engine.leases.gave_back(token):
+        return report
+    error = Cancelled(f"'{title}' was stopped and handed back: {token.reason}", reason=token.reason)
+    return replace(report, outcome=Outcome.HANDED_BACK, error=error)
+
+
 def reported(engine: Engine, attempt: str) -> tuple[bool, dict[str, Any] | None]:
     """Return whether an attempt has ended, and with what outputs: for a message that came once more."""
     with engine.database.read() as connection:
@@ -120,6 +139,7 @@ def _run(
         known = {short(port["id"]) for port in tool.tool["inputs"]}
         granted = Resources(**claimed.granted) if claimed.granted else None
         queue = _queue(engine, claimed, work)
+        retry = document.graph.at(work.step).retry
         request = JobRequest(
             tool=tool,
             inputs={name: value for name, value in inputs.items() if name in known},
@@ -130,6 +150,7 @@ def _run(
             granted=granted,
             limited=engine.limited,
             max_runtime=queue.max_runtime if queue else None,
+            temporary=retry.exit_codes if retry else frozenset(),
             queue=claimed.queue,
             gpus=slot.gpus,
             labels={
@@ -139,6 +160,9 @@ def _run(
                 "celeriac.host": engine.boot,
                 "celeriac.owner": engine.owner,
             },
+            own=str(engine.directory(claimed.run_id, options)),
+            digests=engine.digests,
+            earlier=earlier(engine, claimed),
         )
         report = engine.jobs.run(request, token)
     except Exception as error:
@@ -222,6 +246,8 @@ def _write(engine: Engine, attempt: str, report: JobReport, place: Place) -> boo
             directory=str(place.root),
             peak_memory=report.peak_memory,
             cpu_seconds=report.cpu_seconds,
+            key=report.key,
+            parts=report.parts,
         )
 
 

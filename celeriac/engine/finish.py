@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from celeriac.engine.reuse import release
 from celeriac.engine.turn import Turn
 from celeriac.errors import CeleriacError, StepFailed
 from celeriac.job.options import RunOptions
@@ -79,10 +80,10 @@ def _finish(engine: Engine, run: str, row: Record, root: Record, options: RunOpt
             return
         turn = Turn(engine, connection, locked)
         runs.change(connection, run, RunState.RUNNING, state, outputs=outputs, error=error)
-        _tell(turn)
+        tell(turn)
         messages = turn.flush()
     engine.send(run, messages)
-    if options.cleanup and not failed:
+    if options.cleanup and not failed and release(engine, run):
         shutil.rmtree(scratch, ignore_errors=True)
     engine.on_end(run)
 
@@ -93,10 +94,11 @@ def end(turn: Turn) -> None:
     new = RunState.CANCELED if turn.state is RunState.CANCELING else RunState.FAILED
     runs.change(turn.connection, turn.id, turn.state, new, error=turn.error)
     turn.state = new
-    _tell(turn)
+    tell(turn)
 
 
-def _tell(turn: Turn) -> None:
+def tell(turn: Turn) -> None:
+    """Have whoever waits for the run told that it has ended."""
     if turn.run.reply:
         turn.message("reply", **turn.run.reply)
 

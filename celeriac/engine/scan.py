@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from celeriac.engine.advance import advance
+from celeriac.engine.by_hand import adopt_nodes, adopt_run
 from celeriac.engine.dispatch import send_alone
-from celeriac.engine.turn import Ended, Turn
-from celeriac.errors import StepFailed, UnavailableError
-from celeriac.journal import attempts, nodes, outbox, runs
-from celeriac.journal.tables import Record
-from celeriac.scheduler.retry import Verdict
-from celeriac.states import RUN_ENDED, NodeState, Outcome, RunState
+from celeriac.engine.lost import replace
+from celeriac.engine.turn import Turn
+from celeriac.errors import UnavailableError
+from celeriac.journal import attempts, outbox, runs
+from celeriac.states import RUN_ENDED, RunState
 
 if TYPE_CHECKING:
     from celeriac.engine.engine import Engine
@@ -26,21 +26,34 @@ PORTION = 256
 
 
 def scan(engine: Engine) -> bool:
-    """Look through all open runs; False when another process does so now."""
+    """Look through all open runs; False when another process does so now.
+
+    An embedded run is looked after by its own process alone, and that one looks after no other.
+    """
     interval = engine.settings.scan_interval
+    keeper = engine.keeper
     with engine.database.begin() as connection:
-        if not outbox.lock(connection, "scan", engine.owner, interval * 4):
+        if not outbox.lock(connection, f"scan {keeper}" if keeper else "scan", engine.owner, interval * 4):
             return False
-        forgotten = outbox.overdue(connection, interval)
-        open_runs = runs.open_runs(connection)
+        forgotten = outbox.overdue(connection, interval, keeper)
+        open_runs = runs.open_runs(connection, keeper)
+        by_hand = runs.set_by_hand(connection, keeper)
     for row in forgotten:
         with _apart(row.run_id):
             engine.send(row.run_id, [(row.id, (row.kind, row.payload))])
+    for run in by_hand:
+        with _apart(run):
+            adopt_run(engine, run)
     for run in open_runs:
         with _apart(run):
-            _lost(engine, run)
-            advance(engine, run)
+            look_after(engine, run)
     return True
+
+
+def look_after(engine: Engine, run: str, *, older: float | None = None) -> None:
+    """Repair one run. ``older``: seconds after which a message that nobody claimed is sent again; None: a lease."""
+    _lost(engine, run, engine.settings.lease if older is None else older)
+    advance(engine, run)
 
 
 @contextmanager
@@ -54,34 +67,18 @@ def _apart(run: str) -> Iterator[None]:
         log.exception("run %s can't be looked after and is tried again", run)
 
 
-def _lost(engine: Engine, run: str) -> None:
-    """Turn expired leases into the next attempt, and publish again what nobody claimed."""
+def _lost(engine: Engine, run: str, older: float) -> None:
+    """Turn expired leases into the next attempt, take over what was set by hand, publish again what nobody claimed."""
     with engine.database.begin() as connection:
         row = runs.lock(connection, run)
         if row is None or RunState(row.state) in RUN_ENDED:
             return
         turn = Turn(engine, connection, row)
         for gone in attempts.expire(connection, run):
-            _replace(turn, gone)
+            replace(turn, gone)
+        adopt_nodes(turn)
         if not turn.halted:
-            for late in attempts.unclaimed(connection, run, engine.settings.lease, PORTION):
+            for late in attempts.unclaimed(connection, run, older, PORTION):
                 send_alone(turn, late._mapping)
         messages = turn.flush()
     engine.send(run, messages)
-
-
-def _replace(turn: Turn, gone: Record) -> None:
-    node = nodes.get(turn.connection, turn.id, gone.path)
-    if node is None or node.attempt != gone.id:
-        return
-    log.warning("attempt %s of %s is lost: its worker %s is gone", gone.number, gone.path, gone.owner)
-    verdict = turn.judge(Outcome.INFRASTRUCTURE, gone)
-    if verdict is Verdict.RETRY and turn.again(gone, verdict):
-        return
-    times = attempts.failures(turn.connection, turn.id, gone.path, Outcome.INFRASTRUCTURE)
-    error = StepFailed(
-        f"'{gone.path}' was lost {times} times: the worker that ran it stopped answering",
-        hint="look into the workers' logs; was the host out of memory, or restarted?",
-    ).to_dict()
-    nodes.change(turn.connection, turn.id, [gone.path], NodeState.FAILED, error=error)
-    turn.ended([Ended(gone.path, node.parent, node.step, NodeState.FAILED, error)])

@@ -97,6 +97,7 @@ def submit(
             options=submission.options.to_json(),
             queues=[queue.to_json() for queue in submission.queues],
             reply=reply,
+            keeper=engine.keeper,
         )
         messages: list[Any] = [("advance", {})] if new else []
         numbers = outbox.add(connection, name, messages)

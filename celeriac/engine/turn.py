@@ -22,7 +22,7 @@ from celeriac.resources import Ask, Resources
 from celeriac.scheduler import readiness
 from celeriac.scheduler.fairness import share
 from celeriac.scheduler.placement import Placement, climb
-from celeriac.scheduler.retry import Verdict
+from celeriac.scheduler.retry import Cause, Verdict, cause
 from celeriac.states import NODE_ENDED, NodeState, Outcome, RunState
 
 if TYPE_CHECKING:
@@ -69,9 +69,15 @@ class Turn:
         """Draw the conclusions from workers' reports."""
         ended: list[Ended] = []
         succeeded: list[str] = []
+        settled: dict[Cause | None, list[str]] = defaultdict(list)
         for report in reports:
-            verdict = self._judge(report)
-            if verdict in (Verdict.RETRY, Verdict.CLIMB) and self.again(report, verdict):
+            gone = NodeState(report.node_state) in NODE_ENDED  # the step was cancelled meanwhile
+            found = cause(Outcome(report.outcome), report.error, wanted=not gone and self.state is RunState.RUNNING)
+            settled[found].append(report.id)
+            if gone:
+                continue
+            verdict, pause = self.judge(found, report)
+            if verdict in (Verdict.RETRY, Verdict.CLIMB) and self.again(report, verdict, pause):
                 continue
             state = {
                 Verdict.SUCCEED: NodeState.SUCCESS,
@@ -84,23 +90,29 @@ class Turn:
             seconds = report.ended - report.started
             ended.append(Ended(report.path, report.parent, report.step, state, report.error, seconds))
         nodes.change(self.connection, self.id, succeeded, NodeState.SUCCESS)
-        attempts.settle(self.connection, [report.id for report in reports])
+        for found, ids in settled.items():
+            attempts.settle(self.connection, ids, found)
         self.ended(ended)
 
-    def _judge(self, report: Record) -> Verdict:
-        """Return what follows; a tool that its worker stopped, in a run that nobody cancelled, was interrupted."""
-        found = Outcome(report.outcome)
-        if found is Outcome.CANCELED and self.state is RunState.RUNNING:
-            found = Outcome.INFRASTRUCTURE
-        return self.judge(found, report)
+    def judge(self, found: Cause | None, attempt: Record) -> tuple[Verdict, float]:
+        """Return what follows an attempt that ended for this cause, and the seconds to wait before it."""
+        if found is None:
+            return Verdict.SUCCEED, 0.0
+        times, own = 1, None
+        if attempt.number > 1:
+            times += self.times(found, attempt)
+        if found is Cause.TEMPORARY:
+            own = self.graph.at(_address(attempt.path)).retry
+        policy = self.engine.policy
+        return policy.decide(found, times, own), policy.pause(found, times, own)
 
-    def judge(self, outcome: Outcome, attempt: Record) -> Verdict:
-        """Return what follows an outcome that is so many times there now for this node."""
-        again = outcome is not Outcome.SUCCESS and attempt.number > 1
-        times = attempts.failures(self.connection, self.id, attempt.path, outcome) if again else 1
-        return self.engine.policy.decide(outcome, times)
+    def times(self, found: Cause, attempt: Record) -> int:
+        """Count the other attempts at a node that ended for this cause since the run was opened the last time."""
+        return attempts.failures(
+            self.connection, self.id, attempt.path, found, self.run.opened, other_than=attempt.id
+        )
 
-    def again(self, attempt: Record, verdict: Verdict) -> bool:
+    def again(self, attempt: Record, verdict: Verdict, pause: float = 0.0) -> bool:
         """Queue the next attempt of a node; False when nothing new may start, or there is no more memory to give."""
         if self.halted:
             return False
@@ -110,7 +122,8 @@ class Turn:
             if rung is None:
                 return False
             queue, granted = rung.queue, rung.granted.to_json()
-        dispatch(self, [Dispatch(attempt.path, queue, attempt.asked, granted, attempt.tool, attempt.number + 1)])
+        number = attempt.number + 1
+        dispatch(self, [Dispatch(attempt.path, queue, attempt.asked, granted, attempt.tool, number, due=pause)])
         return True
 
     def _rung(self, attempt: Record) -> Placement | None:

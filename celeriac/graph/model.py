@@ -53,6 +53,15 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Retry:
+    """What a step says of temporary failures: a `celeriac:retry` hint."""
+
+    attempts: int | None = None  # at most; None: the policy's
+    delay: float | None = None  # seconds before the second one; None: the policy's
+    exit_codes: frozenset[int] = frozenset()  # temporary, beside the tool's temporaryFailCodes
+
+
+@dataclass(frozen=True)
 class Process:
     """What a step runs: a tool, an expression, an operation or a workflow."""
 
@@ -68,6 +77,7 @@ class Process:
     cwl_version: str = "v1.2"
     cuda: bool = False  # cwltool:CUDARequirement
     queue: str | None = None  # a `celeriac:queue` hint
+    retry: Retry | None = None  # a `celeriac:retry` hint
 
     @property
     def is_nameless(self) -> bool:

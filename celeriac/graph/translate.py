@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import urllib.parse
 from typing import Any
 
 from celeriac.errors import DocumentError
-from celeriac.graph.model import MISSING, Kind, Port, Process, Step
+from celeriac.graph.model import MISSING, Kind, Port, Process, Retry, Step
 
 _KINDS = {
     "CommandLineTool": Kind.TOOL,
@@ -19,7 +20,6 @@ _ORIGINAL = "http://commonwl.org/cwltool#original_cwlVersion"
 
 #: The namespace of Celeriac's own hints: `$namespaces: {celeriac: "urn:celeriac:"}` in a document.
 NAMESPACE = "urn:celeriac:"
-_QUEUE_HINTS = (f"{NAMESPACE}queue", "celeriac:queue")  # in a document that declares the namespace, and in others
 
 
 def short(identifier: str) -> str:
@@ -79,6 +79,7 @@ def _translate(process: Any, versions: dict[str, str], version: str) -> Process:
         output_names=tuple(short(port["id"]) for port in tool["outputs"]),
         cuda=_requires(process, "http://commonwl.org/cwltool#CUDARequirement"),
         queue=_queue(process),
+        retry=_retry(process),
         cwl_version=version,
     )
 
@@ -97,7 +98,7 @@ def _requires(process: Any, name: str) -> bool:
 
 def _queue(process: Any) -> str | None:
     """Return the queue that a `celeriac:queue` hint names: the step's own, else that of what is around it."""
-    hint = next((hint for hint in reversed(process.hints) if hint["class"] in _QUEUE_HINTS), None)
+    hint = _hint(process, "queue")
     if hint is None:
         return None
     # not `name`: that is an identifier in CWL, which becomes a URI of the document
@@ -108,6 +109,42 @@ def _queue(process: Any) -> str | None:
             hint="write it as `celeriac:queue: {queue: advanced}`",
         )
     return queue
+
+
+def _retry(process: Any) -> Retry | None:
+    """Return what a `celeriac:retry` hint says of temporary failures."""
+    hint = _hint(process, "retry")
+    if hint is None:
+        return None
+    unknown = sorted(set(hint) - {"class", "attempts", "delay", "exitCodes"})
+    if unknown:
+        raise _bad_retry(f"'{unknown[0]}' is no field of it")
+    attempts, delay, codes = hint.get("attempts"), hint.get("delay"), hint.get("exitCodes", [])
+    if attempts is not None and not (_is_number(attempts, int) and attempts >= 1):
+        raise _bad_retry(f"its field 'attempts' is {attempts!r}: a whole number of 1 or more was expected")
+    if delay is not None and not (_is_number(delay, int, float) and 0 <= delay < math.inf):
+        raise _bad_retry(f"its field 'delay' is {delay!r}: seconds were expected, a number of 0 or more")
+    if not isinstance(codes, list) or not all(_is_number(code, int) for code in codes):
+        raise _bad_retry(f"its field 'exitCodes' is {codes!r}: a list of whole numbers was expected")
+    return Retry(attempts, delay, frozenset(codes))
+
+
+def _is_number(value: Any, *kinds: type) -> bool:
+    return isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def _bad_retry(problem: str) -> DocumentError:
+    return DocumentError(
+        f"the hint celeriac:retry can't be understood: {problem}",
+        hint="write it as `celeriac:retry: {attempts: 5, delay: 10, exitCodes: [75]}`; each field may be left out",
+    )
+
+
+def _hint(process: Any, name: str) -> Any:
+    """Return Celeriac's hint of that name: the step's own, else that of what is around it."""
+    # in a document that declares the namespace, and in others
+    names = (f"{NAMESPACE}{name}", f"celeriac:{name}")
+    return next((hint for hint in reversed(process.hints) if hint["class"] in names), None)
 
 
 def _source_names(process: Any) -> dict[str, str]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cwltool.process import Process
 
+from celeriac.job.digests import Digests
 from celeriac.job.options import RunOptions
 from celeriac.job.place import Place
 from celeriac.resources import Resources
+
+if TYPE_CHECKING:
+    from celeriac.job.reuse import Earlier
 
 
 @dataclass(frozen=True)
@@ -27,5 +31,9 @@ class JobRequest:
     limited: bool = False  # what it was granted is a limit
     gpus: tuple[str, ...] = ()  # ids of this host's GPUs that are its own
     queue: str = ""
+    temporary: frozenset[int] = frozenset()  # exit codes that mean so, beside the tool's temporaryFailCodes
     max_runtime: float | None = None  # seconds, the queue's limit
     labels: Mapping[str, str] = field(default_factory=dict)
+    own: str = ""  # the run's directory: checksums of large files there are as good as new
+    digests: Digests = field(default_factory=Digests)
+    earlier: Earlier | None = None  # whom to ask for the outputs of an equal job; None: nobody

@@ -8,7 +8,6 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from cwltool.command_line_tool import CommandLineTool, ExpressionTool
@@ -16,6 +15,7 @@ from cwltool.job import JobBase, relink_initialworkdir
 from cwltool.utils import bytes2str_in_dicts, normalizeFilesDirs
 
 from celeriac.container.base import CancelToken, Command, ExitReport, Runner
+from celeriac.container.leftovers import clear
 from celeriac.document.binding import bind
 from celeriac.errors import (
     Cancelled,
@@ -28,9 +28,11 @@ from celeriac.errors import (
     TimeLimitExceeded,
     UnsupportedError,
 )
-from celeriac.job import account, reuse
+from celeriac.job import account
 from celeriac.job import build as building
-from celeriac.job.command import container_command, container_name, docker_required, image_of, process_command
+from celeriac.job.command import container_command, docker_required, image_of, process_command
+from celeriac.job.once import once
+from celeriac.job.report import JobReport as JobReport
 from celeriac.job.request import JobRequest
 from celeriac.job.stage import Mounts, check_inputs, link
 from celeriac.job.values import named
@@ -49,18 +51,6 @@ class MemorySigns:
     def tell(self, code: int, said: str) -> bool:
         """Whether a tool that failed so ran out of memory."""
         return code in self.exit_codes or bool(self.words and self.words.search(said))
-
-
-@dataclass(frozen=True)
-class JobReport:
-    """What became of it."""
-
-    outcome: Outcome
-    outputs: dict[str, Any] | None = None
-    error: CeleriacError | None = None
-    exit_code: int | None = None
-    peak_memory: int | None = None  # MiB
-    cpu_seconds: float | None = None
 
 
 class JobRunner:
@@ -82,10 +72,7 @@ class JobRunner:
 
     def clear(self, attempt: str) -> bool:
         """End what is left of an attempt whose worker died; return whether nothing of it is left."""
-        return all(
-            self._runner(kind).clear(name)
-            for kind, name in (("processes", attempt), ("containers", container_name(attempt)))
-        )
+        return clear(attempt, lambda: self._runner("processes"), lambda: self._runner("containers"))
 
     def close(self) -> None:
         """Let go of the runners' connections."""
@@ -93,36 +80,29 @@ class JobRunner:
             runner.close()
 
     def run(self, request: JobRequest, cancel: CancelToken) -> JobReport:
-        """Run to the end. Every failure is in the report; only bugs are raised."""
-        try:
-            if isinstance(request.tool, ExpressionTool):
-                return _expression(request)
-            if isinstance(request.tool, CommandLineTool):
-                return self._reused(request.tool, request, cancel)
-            raise UnsupportedError(f"'{request.title}' is a {request.tool.tool['class']}, which can't be run")
-        except Cancelled as error:
-            return JobReport(Outcome.CANCELED, error=error)
-        except (EngineUnreachable, KilledFromOutside, NameTaken) as error:
-            return _failed(Outcome.INFRASTRUCTURE, error)
-        except OutOfMemory as error:
-            return _failed(Outcome.OUT_OF_MEMORY, error)
-        except CeleriacError as error:
-            return _failed(Outcome.PERMANENT, error)
+        """Run to the end, or take what was done before. Every failure is in the report; only bugs are raised."""
+        return _guarded(lambda: self._run(request, cancel))
 
-    def _reused(self, tool: CommandLineTool, request: JobRequest, cancel: CancelToken) -> JobReport:
-        """Take the result from the cache directory, or put it there."""
-        if not reuse.allowed(tool, request.options):
-            return self._command(tool, request, cancel)
-        cache = reuse.Cache(Path(str(request.options.cachedir)))
-        key = reuse.key(tool, request.inputs, request.options)
-        outputs = cache.find(key)
-        if outputs is not None:
-            log.info("'%s' was done before: its outputs come from %s", request.title, request.options.cachedir)
-            return JobReport(Outcome.SUCCESS, outputs)
-        report = self._command(tool, request, cancel)
-        if report.outcome is Outcome.SUCCESS and report.outputs is not None:
-            cache.keep(key, report.outputs, request.place.out)
-        return report
+    def _run(self, request: JobRequest, cancel: CancelToken) -> JobReport:
+        tool = request.tool
+        if isinstance(tool, ExpressionTool):
+            return _expression(request)
+        if isinstance(tool, CommandLineTool):
+            return once(
+                request,
+                lambda: self._image(request, cancel),
+                lambda: _guarded(lambda: self._command(tool, request, cancel)),
+            )
+        raise UnsupportedError(f"'{request.title}' is a {tool.tool['class']}, which can't be run")
+
+    def _image(self, request: JobRequest, cancel: CancelToken) -> str | None:
+        """Return the id of the image that a tool runs in; None: as a process."""
+        options = request.options
+        image = image_of(request.tool, options)
+        if image is None:
+            return None
+        containers = self._runner("containers")
+        return containers.prepare(image, allow_pull=options.pull, force_pull=options.force_pull, cancel=cancel)
 
     def _command(self, tool: CommandLineTool, request: JobRequest, cancel: CancelToken) -> JobReport:
         place, options = request.place, request.options
@@ -133,7 +113,7 @@ class JobRunner:
             job = building.build(tool, request.inputs, made)
             check_inputs(job.pathmapper)
             literals = building.literals(job, job.builder.outdir, made)
-            image = image_of(job, options)
+            image = image_of(job.builder, options)
             mounts = None
             if image is None:
                 link(job, literals)
@@ -163,6 +143,19 @@ class JobRunner:
         return _collect(job, request, command, ended, self._memory)
 
 
+def _guarded(work: Callable[[], JobReport]) -> JobReport:
+    try:
+        return work()
+    except Cancelled as error:
+        return JobReport(Outcome.CANCELED, error=error)
+    except (EngineUnreachable, KilledFromOutside, NameTaken) as error:
+        return _failed(Outcome.INFRASTRUCTURE, error)
+    except OutOfMemory as error:
+        return _failed(Outcome.OUT_OF_MEMORY, error)
+    except CeleriacError as error:
+        return _failed(Outcome.PERMANENT, error)
+
+
 def _name(error: CeleriacError, command: Command, request: JobRequest) -> None:
     """Have a runner's error speak of the step: a runner knows the command's name only."""
     if command.name in error.message:
@@ -186,7 +179,7 @@ def _failed(outcome: Outcome, error: CeleriacError) -> JobReport:
 def _collect(
     job: JobBase, request: JobRequest, command: Command, ended: ExitReport, memory: MemorySigns
 ) -> JobReport:
-    outcome = _judge(job, ended.exit_code)
+    outcome = _judge(job, ended.exit_code, request.temporary)
     peak = None if ended.peak_memory is None else ended.peak_memory // 2**20
     outputs: Any = None
     error: CeleriacError | None = None
@@ -216,11 +209,11 @@ def _named_output(failure: Exception, title: str) -> CeleriacError:
     return StepFailed(error.message, hint=error.hint, where=error.where) if is_input else error
 
 
-def _judge(job: JobBase, code: int) -> Outcome:
+def _judge(job: JobBase, code: int, temporary: frozenset[int]) -> Outcome:
     """CWL v1.2, CommandLineTool: successCodes, temporaryFailCodes, permanentFailCodes."""
     if code in job.successCodes:
         return Outcome.SUCCESS
-    if code in job.temporaryFailCodes:
+    if code in job.temporaryFailCodes or code in temporary:
         return Outcome.TEMPORARY
     if code in job.permanentFailCodes or code != 0:
         return Outcome.PERMANENT

@@ -8,23 +8,31 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from celeriac.journal.database import now
+from celeriac.journal.paths import below
 from celeriac.journal.tables import Record, Value, attempts, nodes, runs
-from celeriac.states import AttemptState, Outcome, RunState
+from celeriac.scheduler.retry import Cause
+from celeriac.states import AttemptState, NodeState, RunState
 
 _OPEN = (AttemptState.QUEUED, AttemptState.RUNNING, AttemptState.REPORTED)
 
 
 def add(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    """Insert attempts in state QUEUED."""
+    """Insert attempts in state QUEUED; each row's ``due`` is the seconds that it has to wait, if any."""
     if not rows:
         return
     created = connection.execute(select(now())).scalar_one()
-    connection.execute(insert(attempts), [{**row, "state": AttemptState.QUEUED, "created": created} for row in rows])
+    new = {"state": AttemptState.QUEUED, "created": created}
+    full = [{**row, **new, "due": created + row["due"] if row.get("due") else None} for row in rows]
+    connection.execute(insert(attempts), full)
 
 
 _CLAIM = (
     update(attempts)
-    .where(attempts.c.id == bindparam("attempt"), attempts.c.state == AttemptState.QUEUED)
+    .where(
+        attempts.c.id == bindparam("attempt"),
+        attempts.c.state == AttemptState.QUEUED,
+        attempts.c.due.is_(None),
+    )
     .values(
         state=AttemptState.RUNNING,
         owner=bindparam("new_owner"),
@@ -53,13 +61,17 @@ def lost_here(connection: Connection, run: str, path: str, host: str) -> list[st
     return list(connection.execute(statement).scalars())
 
 
+_IN_RUN = attempts.join(runs, runs.c.id == attempts.c.run_id)
+_IN_NODE = _IN_RUN.join(nodes, (nodes.c.run_id == attempts.c.run_id) & (nodes.c.path == attempts.c.path))
 _OFFER = (
     select(attempts.c.path, attempts.c.granted)
-    .select_from(attempts.join(runs, runs.c.id == attempts.c.run_id))
+    .select_from(_IN_NODE)
     .where(
         attempts.c.id == bindparam("attempt"),
         attempts.c.state == AttemptState.QUEUED,
+        attempts.c.due.is_(None),
         runs.c.state == RunState.RUNNING,
+        nodes.c.state == NodeState.QUEUED,
     )
 )
 
@@ -86,6 +98,7 @@ _WORK = (
         runs.c.queues,
         runs.c.name,
         runs.c.state.label("run_state"),
+        nodes.c.state.label("node_state"),
     )
     .select_from(nodes.join(runs, runs.c.id == nodes.c.run_id))
     .where(nodes.c.run_id == bindparam("run"), nodes.c.path == bindparam("node"))
@@ -109,8 +122,8 @@ def unwanted(connection: Connection, ids: Iterable[str], owner: str) -> dict[str
     """Return which of ``ids`` should stop, with the reason: cancelled, or no longer this owner's."""
     wanted = list(ids)
     statement = (
-        select(attempts.c.id, attempts.c.state, attempts.c.owner, runs.c.state)
-        .select_from(attempts.join(runs, runs.c.id == attempts.c.run_id))
+        select(attempts.c.id, attempts.c.state, attempts.c.owner, runs.c.state, nodes.c.state)
+        .select_from(_IN_NODE)
         .where(attempts.c.id.in_(wanted))
     )
     found = {row[0]: row for row in connection.execute(statement)}
@@ -123,6 +136,8 @@ def unwanted(connection: Connection, ids: Iterable[str], owner: str) -> dict[str
             reasons[attempt] = "its lease ran out and another attempt took over"
         elif row[3] != "RUNNING":
             reasons[attempt] = f"the run is {row[3]}"
+        elif row[4] != NodeState.QUEUED:
+            reasons[attempt] = f"the step is {row[4]}"
     return reasons
 
 
@@ -139,6 +154,8 @@ _REPORT = (
         exit_code=bindparam("new_exit"),
         outputs=bindparam("new_outputs", type_=Value),
         error=bindparam("new_error", type_=Value),
+        key=bindparam("new_key"),
+        parts=bindparam("new_parts", type_=Value),
         directory=bindparam("new_directory"),
         peak_memory=bindparam("new_peak"),
         cpu_seconds=bindparam("new_cpu"),
@@ -159,11 +176,14 @@ def report(
     directory: str,
     peak_memory: int | None,
     cpu_seconds: float | None,
+    key: str | None = None,
+    parts: Any = None,
 ) -> bool:
     """Write a worker's report; False when the attempt is no longer ``owner``'s: publish nothing."""
     values = {
         "attempt": attempt, "by": owner, "new_outcome": outcome, "new_exit": exit_code, "new_outputs": outputs,
         "new_error": error, "new_directory": directory, "new_peak": peak_memory, "new_cpu": cpu_seconds,
+        "new_key": key, "new_parts": parts,
     }  # fmt: skip
     return connection.execute(_REPORT, values).rowcount == 1
 
@@ -173,6 +193,7 @@ _REPORTED = (
         attempts.c.id, attempts.c.path, attempts.c.number, attempts.c.outcome, attempts.c.error, attempts.c.exit_code,
         attempts.c.queue, attempts.c.asked, attempts.c.granted, attempts.c.tool, attempts.c.lane,
         attempts.c.started, attempts.c.ended, nodes.c.parent, nodes.c.step, nodes.c.idx,
+        nodes.c.state.label("node_state"),
     )
     .select_from(
         attempts.join(
@@ -205,20 +226,35 @@ def result(connection: Connection, attempt: str) -> Record | None:
     return connection.execute(select(attempts.c.state, attempts.c.outputs).where(attempts.c.id == attempt)).first()
 
 
-def settle(connection: Connection, ids: list[str]) -> None:
-    """Mark reports as seen."""
+def settle(connection: Connection, ids: list[str], cause: str | None = None) -> None:
+    """Mark reports as seen, with why they brought nothing."""
     if ids:
-        connection.execute(update(attempts).where(attempts.c.id.in_(ids)).values(state=AttemptState.SETTLED))
+        statement = update(attempts).where(attempts.c.id.in_(ids))
+        connection.execute(statement.values(state=AttemptState.SETTLED, cause=cause))
 
 
-def failures(connection: Connection, run: str, path: str, outcome: Outcome) -> int:
-    """Count the attempts at a node that ended so; those whose worker is lost are infrastructure's."""
-    same = attempts.c.outcome == outcome
-    if outcome is Outcome.INFRASTRUCTURE:
-        # what its worker stopped in a run that nobody cancelled was interrupted
-        same = same | (attempts.c.outcome == Outcome.CANCELED) | (attempts.c.state == AttemptState.LOST)
-    statement = select(func.count()).where(attempts.c.run_id == run, attempts.c.path == path, same)
+def failures(
+    connection: Connection, run: str, path: str, cause: str, since: float | None, *, other_than: str
+) -> int:
+    """Count the attempts at a node that ended for this cause, of those that were made after ``since``."""
+    statement = select(func.count()).where(
+        attempts.c.run_id == run,
+        attempts.c.path == path,
+        attempts.c.cause == cause,
+        attempts.c.created >= (since or 0.0),
+        attempts.c.id != other_than,
+    )
     return int(connection.execute(statement).scalar_one())
+
+
+def numbers(connection: Connection, run: str, paths: Iterable[str]) -> dict[str, int]:
+    """Return the highest number of each node's attempts."""
+    statement = (
+        select(attempts.c.path, func.max(attempts.c.number))
+        .where(attempts.c.run_id == run, attempts.c.path.in_(list(paths)))
+        .group_by(attempts.c.path)
+    )
+    return {row[0]: row[1] for row in connection.execute(statement)}
 
 
 def in_first_lane(connection: Connection, run: str) -> dict[str, int]:
@@ -237,37 +273,80 @@ def open_count(connection: Connection, run: str) -> int:
     return int(connection.execute(statement).scalar_one())
 
 
-def cancel_queued(connection: Connection, run: str) -> list[str]:
-    """Cancel what nobody has claimed; return the paths."""
+def cancel_queued(connection: Connection, run: str, at: str | None = None) -> list[str]:
+    """Cancel what nobody has claimed, of a node and its parts alone if one is given; return the paths."""
     statement = (
         update(attempts)
         .where(attempts.c.run_id == run, attempts.c.state == AttemptState.QUEUED)
-        .values(state=AttemptState.CANCELED, ended=now())
+        .values(state=AttemptState.CANCELED, cause=Cause.CANCELED, ended=now())
         .returning(attempts.c.path)
     )
+    if at is not None:
+        statement = statement.where((attempts.c.path == at) | below(attempts.c.path, at))
     return list(connection.execute(statement).scalars())
+
+
+_LOSE = (
+    update(attempts)
+    .where(attempts.c.state == AttemptState.RUNNING)
+    .values(state=AttemptState.LOST, cause=Cause.LOST, ended=now())
+    .returning(
+        attempts.c.id, attempts.c.path, attempts.c.number, attempts.c.host, attempts.c.owner, attempts.c.queue,
+        attempts.c.asked, attempts.c.granted, attempts.c.tool, attempts.c.lane,
+    )
+)  # fmt: skip
 
 
 def expire(connection: Connection, run: str) -> Sequence[Record]:
     """Move attempts whose lease ran out to LOST; return them."""
-    statement = (
-        update(attempts)
-        .where(attempts.c.run_id == run, attempts.c.state == AttemptState.RUNNING, attempts.c.lease < now())
-        .values(state=AttemptState.LOST, ended=now())
-        .returning(
-            attempts.c.id,
-            attempts.c.path,
-            attempts.c.number,
-            attempts.c.host,
-            attempts.c.owner,
-            attempts.c.queue,
-            attempts.c.asked,
-            attempts.c.granted,
-            attempts.c.tool,
-            attempts.c.lane,
-        )
+    return connection.execute(_LOSE.where(attempts.c.run_id == run, attempts.c.lease < now())).all()
+
+
+def lose(connection: Connection, attempt: str, owner: str) -> Record | None:
+    """Move an attempt to LOST whose owner is known to be dead; None when it isn't running, or another's."""
+    return connection.execute(_LOSE.where(attempts.c.id == attempt, attempts.c.owner == owner)).first()
+
+
+def owners(connection: Connection, run: str, host: str) -> Sequence[Record]:
+    """Return a run's attempts that run on a host: id and owner."""
+    statement = select(attempts.c.id, attempts.c.owner).where(
+        attempts.c.run_id == run, attempts.c.state == AttemptState.RUNNING, attempts.c.host == host
     )
     return connection.execute(statement).all()
+
+
+def running(connection: Connection, attempt: str) -> Record | None:
+    """Return the run and the owner of an attempt that runs."""
+    statement = select(attempts.c.run_id, attempts.c.owner).where(
+        attempts.c.id == attempt, attempts.c.state == AttemptState.RUNNING
+    )
+    return connection.execute(statement).first()
+
+
+_DUE = select(attempts.c.run_id).where(attempts.c.due <= now(), attempts.c.state == AttemptState.QUEUED).distinct()
+
+
+def due_runs(connection: Connection) -> list[str]:
+    """Return the runs with attempts whose pause is over."""
+    return list(connection.execute(_DUE).scalars())
+
+
+def take_due(connection: Connection, run: str) -> Sequence[Record]:
+    """Let those attempts go whose pause is over; return them."""
+    statement = (
+        update(attempts)
+        .where(attempts.c.run_id == run, attempts.c.due <= now(), attempts.c.state == AttemptState.QUEUED)
+        .values(due=None)
+        .returning(attempts.c.id, attempts.c.path, attempts.c.queue, attempts.c.lane)
+    )
+    return connection.execute(statement).all()
+
+
+def unclaimed_one(connection: Connection, attempt: str) -> Record | None:
+    """Return what an attempt's message is made of, if nobody has claimed it."""
+    columns = (attempts.c.id, attempts.c.run_id, attempts.c.path, attempts.c.queue, attempts.c.lane)
+    statement = select(*columns).where(attempts.c.id == attempt, attempts.c.state == AttemptState.QUEUED)
+    return connection.execute(statement).first()
 
 
 def unclaimed(connection: Connection, run: str, older: float, limit: int) -> Sequence[Record]:
@@ -282,6 +361,7 @@ def unclaimed(connection: Connection, run: str, older: float, limit: int) -> Seq
             attempts.c.run_id == run,
             attempts.c.state == AttemptState.QUEUED,
             attempts.c.created < now() - older,
+            attempts.c.due.is_(None),
             func.coalesce(attempts.c.lease, 0.0) < now(),
         )
         .order_by(attempts.c.created)

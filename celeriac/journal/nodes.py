@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from celeriac.journal.database import now
+from celeriac.journal.paths import below
 from celeriac.journal.tables import Record, Value, attempts, nodes
-from celeriac.states import NODE_ENDED, NodeState
+from celeriac.states import ATTEMPT_ENDED, NODE_ENDED, NodeState
 
 _OUTPUTS = func.coalesce(nodes.c.outputs, attempts.c.outputs, type_=Value).label("outputs")
 _JOINED = nodes.outerjoin(attempts, attempts.c.id == nodes.c.attempt)
@@ -20,13 +21,15 @@ def add(connection: Connection, rows: list[dict[str, Any]]) -> None:
     if not rows:
         return
     created = connection.execute(select(now())).scalar_one()
-    full = [{**_EMPTY, **row, "created": created} for row in rows]
+    full = [
+        {**_EMPTY, **row, "created": created, "ended": created if row["state"] in NODE_ENDED else None} for row in rows
+    ]
     connection.execute(insert(nodes), full)
 
 
 _EMPTY: dict[str, Any] = {
     "parent": None, "idx": None, "inputs": None, "outputs": None, "attempt": None, "remaining": None,
-    "failed": None, "shape": None, "seconds": None, "error": None, "ended": None,
+    "failed": None, "shape": None, "seconds": None, "error": None,
 }  # fmt: skip
 
 
@@ -187,6 +190,44 @@ def cancel_open(connection: Connection, run: str, states_: Iterable[NodeState] |
     """Move to CANCELED what has not ended (and is in ``states_``, if given)."""
     wanted = list(states_) if states_ is not None else [s for s in NodeState if s not in NODE_ENDED]
     statement = update(nodes).where(nodes.c.run_id == run, nodes.c.state.in_(wanted))
+    connection.execute(statement.values(state=NodeState.CANCELED, ended=now()))
+
+
+def set_by_hand(connection: Connection, run: str) -> Sequence[Record]:
+    """Return the nodes whose last state came from outside: who ends a node notes the time."""
+    statement = select(nodes.c.path, nodes.c.parent, nodes.c.step, nodes.c.state, nodes.c.error).where(
+        nodes.c.run_id == run, nodes.c.state.in_(list(NODE_ENDED)), nodes.c.ended.is_(None)
+    )
+    return connection.execute(statement).all()
+
+
+def note_end(connection: Connection, run: str, paths: list[str], **values: Any) -> None:
+    """Note the time of nodes that have ended, and ``values``."""
+    statement = update(nodes).where(nodes.c.run_id == run, nodes.c.path.in_(paths))
+    connection.execute(statement.values(ended=now(), **values))
+
+
+def orphans(connection: Connection, run: str) -> Sequence[Record]:
+    """Return the queued nodes whose attempt has ended without them: somebody set its state by hand."""
+    statement = (
+        select(
+            nodes.c.path, nodes.c.parent, nodes.c.step, attempts.c.id, attempts.c.number,
+            attempts.c.state.label("attempt_state"), attempts.c.owner, attempts.c.queue, attempts.c.asked,
+            attempts.c.granted, attempts.c.tool, attempts.c.lane,
+        )
+        .select_from(nodes.join(attempts, attempts.c.id == nodes.c.attempt))
+        .where(
+            nodes.c.run_id == run, nodes.c.state == NodeState.QUEUED, attempts.c.state.in_(list(ATTEMPT_ENDED))
+        )
+    )  # fmt: skip
+    return connection.execute(statement).all()
+
+
+def cancel_below(connection: Connection, run: str, path: str) -> None:
+    """Move to CANCELED what has not ended of the parts of a node, and of their parts."""
+    statement = update(nodes).where(
+        nodes.c.run_id == run, below(nodes.c.path, path), nodes.c.state.not_in(list(NODE_ENDED))
+    )
     connection.execute(statement.values(state=NodeState.CANCELED, ended=now()))
 
 

@@ -13,7 +13,8 @@ from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from celeriac.journal.database import now
-from celeriac.journal.tables import Record, locks, outbox
+from celeriac.journal.runs import kept_by
+from celeriac.journal.tables import Record, locks, outbox, runs
 
 
 def add(connection: Connection, run: str, messages: list[tuple[str, dict[str, Any]]]) -> list[int]:
@@ -31,9 +32,16 @@ def done(connection: Connection, ids: list[int]) -> None:
         connection.execute(delete(outbox).where(outbox.c.id.in_(ids)))
 
 
-def overdue(connection: Connection, older: float, limit: int = 200) -> Sequence[Record]:
-    """Return what has lain for ``older`` seconds."""
-    statement = select(outbox).where(outbox.c.created < now() - older).order_by(outbox.c.id).limit(limit)
+def overdue(
+    connection: Connection, older: float, keeper: str | None = None, limit: int = 200
+) -> Sequence[Record]:
+    """Return what has lain for ``older`` seconds, of the runs that ``keeper`` looks after (None: the workers)."""
+    statement = (
+        select(outbox)
+        .where(outbox.c.created < now() - older, outbox.c.run_id.in_(select(runs.c.id).where(kept_by(keeper))))
+        .order_by(outbox.c.id)
+        .limit(limit)
+    )
     return connection.execute(statement).all()
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from celeriac.journal.database import now
 from celeriac.journal.tables import Record, attempts, documents, nodes, runs
-from celeriac.states import ATTEMPT_ENDED, RUN_MOVES, RunState, move
+from celeriac.states import ATTEMPT_ENDED, RUN_ENDED, RUN_MOVES, RunState, move
 
 
 def put_document(connection: Connection, name: str, body: str) -> None:
@@ -64,6 +64,8 @@ _LOCK = select(
     runs.c.stopping,
     runs.c.error,
     runs.c.reply,
+    runs.c.opened,
+    runs.c.keeper,
 )
 
 
@@ -83,9 +85,14 @@ def change(connection: Connection, run: str, old: RunState, new: RunState, **val
     times: dict[str, Any] = {}
     if new is RunState.RUNNING:
         times["started"] = now()
-    if not RUN_MOVES[new]:
+    if new in RUN_ENDED:
         times["ended"] = now()
     connection.execute(update(runs).where(runs.c.id == run).values(state=new, **times, **values))
+
+
+def note_end(connection: Connection, run: str, **values: Any) -> None:
+    """Note the time of a run that has ended, and ``values``."""
+    connection.execute(update(runs).where(runs.c.id == run).values(ended=now(), **values))
 
 
 def put(connection: Connection, run: str, **values: Any) -> None:
@@ -101,10 +108,21 @@ def recent(connection: Connection, limit: int, state: str | None = None) -> Sequ
     return connection.execute(statement.order_by(runs.c.created.desc()).limit(limit)).all()
 
 
-def open_runs(connection: Connection) -> list[str]:
-    """Return the ids of the runs that have not ended."""
-    statement = select(runs.c.id).where(runs.c.state.in_([s for s in RunState if RUN_MOVES[s]]))
+def open_runs(connection: Connection, keeper: str | None = None) -> list[str]:
+    """Return the ids of the runs that have not ended and that ``keeper`` looks after; None: the workers."""
+    statement = select(runs.c.id).where(runs.c.state.not_in(list(RUN_ENDED)), kept_by(keeper))
     return list(connection.execute(statement).scalars())
+
+
+def set_by_hand(connection: Connection, keeper: str | None) -> list[str]:
+    """Return the ids of the runs whose last state came from outside: who ends a run notes the time."""
+    statement = select(runs.c.id).where(runs.c.state.in_(list(RUN_ENDED)), runs.c.ended.is_(None), kept_by(keeper))
+    return list(connection.execute(statement).scalars())
+
+
+def kept_by(keeper: str | None) -> ColumnElement[bool]:
+    """Whether ``keeper`` looks after a run; None: the workers."""
+    return runs.c.keeper.is_(None) if keeper is None else runs.c.keeper == keeper
 
 
 def counts(connection: Connection, run: str) -> dict[str, int]:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 metadata = MetaData()
@@ -55,6 +56,7 @@ runs = Table(
     Column("created", Float, nullable=False),
     Column("started", Float),
     Column("ended", Float),
+    Column("keeper", String(128)),  # the process that alone looks after it; None: the workers
     Column("opened", Float),  # when `celeriac retry` opened it again, the last time
     Index("runs_by_state", "state"),
     Index("runs_by_time", "created"),
@@ -85,6 +87,9 @@ nodes = Table(
     Index("nodes_by_parent", "run_id", "parent", "state", "idx"),
 )
 
+#: Few attempts take another's outputs.
+_REUSED = text("reused IS NOT NULL")
+
 attempts = Table(
     "attempts",
     metadata,
@@ -103,7 +108,7 @@ attempts = Table(
     Column("cause", String(16)),  # why it brought nothing: scheduler.retry.Cause
     Column("due", Float),  # it must not start before: a pause after the last attempt's failure
     Column("key", String(64)),  # what its outputs follow from: equal keys, equal outputs
-    Column("parts", Value),  # what the key was made of: name -> digest
+    Column("parts", Value),  # what the key was made of: name -> digest; "": a remark on why it was not reused
     Column("reused", String(36)),  # the attempt whose outputs it took
     Column("exit_code", Integer),
     Column("outputs", Value),
@@ -121,7 +126,8 @@ attempts = Table(
     Index("attempts_by_batch", "batch"),
     Index("attempts_by_lease", "state", "lease"),
     Index("attempts_by_due", "due"),
-    Index("attempts_by_key", "key"),
+    Index("attempts_by_key", "key", "path"),
+    Index("attempts_by_reused", "reused", sqlite_where=_REUSED, postgresql_where=_REUSED),
 )
 
 outbox = Table(

@@ -108,7 +108,8 @@ class World:
 
     def worker(self, *, fair: bool | None = None, slots: Slots | None = None, **settings: Any) -> Engine:
         """Return one more worker's engine, with an owner's name of its own."""
-        made = replace(Settings(home=self.home, lease=LEASE, scan_interval=INTERVAL), **{**self.settings, **settings})
+        given = {"lease": LEASE, "scan_interval": INTERVAL, "retry_delay": 0.0, **self.settings, **settings}
+        made = replace(Settings(home=self.home), **given)
         runner = StubRunner(self._behave)
         return Engine(
             made,
@@ -203,7 +204,8 @@ class World:
         """Let time pass: everything in the journal becomes older."""
         with self.engine.database.begin() as connection:
             for table, column in (
-                ("attempts", "created"), ("attempts", "lease"), ("outbox", "created"), ("locks", "until"),
+                ("attempts", "created"), ("attempts", "lease"), ("attempts", "due"),
+                ("outbox", "created"), ("locks", "until"),
             ):  # fmt: skip
                 connection.execute(text(f"UPDATE {table} SET {column} = {column} - :s"), {"s": seconds})
 

@@ -88,7 +88,7 @@ def test_rows_have_names_of_their_own_and_all_that_the_journal_wants(jobs: list[
     assert len({row["id"] for row in made}) == len(made)
     for row in made:
         assert set(row) == {
-            "id", "run_id", "path", "queue", "asked", "granted", "tool", "number", "lane", "batch",
+            "id", "run_id", "path", "queue", "asked", "granted", "tool", "number", "lane", "batch", "due",
         }  # fmt: skip
         assert row["run_id"] == "run" and row["batch"] is None
 

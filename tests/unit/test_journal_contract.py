@@ -194,6 +194,7 @@ class JournalContract:
             assert runs.get(connection, "r") is None
 
     def test_messages_keep_their_order(self, database: Database) -> None:
+        a_run(database)
         with database.begin() as connection:
             numbers = outbox.add(connection, "r", [("chain", {"n": n}) for n in range(40)])
         assert numbers == sorted(set(numbers))

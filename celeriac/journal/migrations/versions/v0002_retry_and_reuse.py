@@ -10,6 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column("runs", sa.Column("keeper", sa.String(length=128), nullable=True))
     op.add_column("runs", sa.Column("opened", sa.Float(), nullable=True))
     for column in (
         sa.Column("cause", sa.String(length=16), nullable=True),
@@ -20,7 +21,9 @@ def upgrade() -> None:
     ):
         op.add_column("attempts", column)
     op.create_index("attempts_by_due", "attempts", ["due"], unique=False)
-    op.create_index("attempts_by_key", "attempts", ["key"], unique=False)
+    op.create_index("attempts_by_key", "attempts", ["key", "path"], unique=False)
+    some = sa.text("reused IS NOT NULL")
+    op.create_index("attempts_by_reused", "attempts", ["reused"], sqlite_where=some, postgresql_where=some)
     op.create_table(
         "digests",
         sa.Column("host", sa.String(length=255), nullable=False),
@@ -34,8 +37,10 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("digests")
+    op.drop_index("attempts_by_reused", table_name="attempts")
     op.drop_index("attempts_by_key", table_name="attempts")
     op.drop_index("attempts_by_due", table_name="attempts")
     for name in ("reused", "parts", "key", "due", "cause"):
         op.drop_column("attempts", name)
     op.drop_column("runs", "opened")
+    op.drop_column("runs", "keeper")

@@ -1,0 +1,51 @@
+"""The name under which a process holds leases and keeps runs: it tells whether the process still lives."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from celeriac.container.procfs import stat
+
+
+def owner_name(host: str, token: str) -> str:
+    """Return this process's name: ``HOST:PID:TOKEN.BOOT.START.NAMESPACE``.
+
+    START is in clock ticks since boot, NAMESPACE the inode of the PID namespace: a number that was given
+    to another process meanwhile, or is another's elsewhere, is not taken for this one's.
+    """
+    pid = os.getpid()
+    return f"{host}:{pid}:{token}.{_boot()}.{_start(pid)}.{_namespace()}"
+
+
+def is_dead(owner: str, host: str) -> bool | None:
+    """Tell whether a process has ended; None: that can't be told from this host, or from this namespace."""
+    try:
+        where, pid, rest = owner.rsplit(":", 2)
+        _, boot, start, namespace = rest.split(".")
+    except ValueError:
+        return None
+    if where != host:
+        return None
+    if boot != _boot():
+        return True  # the host was started anew since
+    return None if namespace != _namespace() else _start(int(pid)) != start
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()[:8]
+    except OSError:
+        return "0"
+
+
+def _start(pid: int) -> str:
+    found = stat(pid)
+    return str(found.start) if found and found.is_alive else "-"
+
+
+def _namespace() -> str:
+    try:
+        return str(os.stat("/proc/self/ns/pid").st_ino)
+    except OSError:
+        return "0"
