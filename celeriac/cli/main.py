@@ -54,6 +54,7 @@ COMMANDS = {
     "logs": "show what the tools of a run printed",
     "list": "list the runs",
     "cancel": "cancel a run: its tools are stopped, what waits never starts",
+    "clean": "remove what ended runs left on disk, except their outputs",
     "why": "explain why a step is on the queue that it is on",
     "queues": "show the queues, their limits and who serves them",
     "completion": "print what your shell needs to complete celeriac's commands",
