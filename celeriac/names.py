@@ -15,10 +15,15 @@ SWEEP = "celeriac.sweep"
 
 __all__ = [
     "ADVANCE", "CANCEL_RUN", "CONTROL_QUEUE", "EXECUTE", "GATHER", "OUTPUTS", "RUN_WORKFLOW", "SETTLE", "SWEEP",
-    "is_rabbitmq",
+    "container_of", "is_rabbitmq",
 ]  # fmt: skip
 
 
 def is_rabbitmq(url: str) -> bool:
     """Whether a broker's URL names RabbitMQ."""
     return url.startswith(("amqp", "pyamqp"))
+
+
+def container_of(attempt: str) -> str:
+    """Return the name of an attempt's container."""
+    return f"celeriac-{attempt}"

@@ -21,6 +21,7 @@ from typing import Any
 from celeriac.errors import SettingsError, UnavailableError
 from celeriac.resources import Budget, Resources
 from queues import owners
+from queues.alive import boot_id
 from queues.turns import Entry
 
 _SCHEMA = """
@@ -42,11 +43,6 @@ _PATIENCE = 10.0
 
 class Busy(UnavailableError):
     """Another process keeps the ledger for itself: it was stopped in the middle of a transaction."""
-
-
-def boot_id(root: Path = Path("/")) -> str:
-    """Return what names this boot of this host."""
-    return (root / "proc/sys/kernel/random/boot_id").read_text("ascii").strip().replace("-", "")
 
 
 def path_of(directory: Path, boot: str) -> Path:

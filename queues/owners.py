@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from celeriac.errors import SettingsError
+from queues.alive import PREFIX, is_locked, owners
 
-_PREFIX = "owner-"
 _HINT = "Set CELERIAC_SLOTS_DIR to a directory on this host that only the workers' user may write to."
 
 
@@ -51,7 +51,7 @@ class Owner:
 
     def __init__(self, directory: Path, boot: str) -> None:
         self.token = f"{boot}-{secrets.token_hex(8)}"
-        self._path = directory / (_PREFIX + self.token)
+        self._path = directory / (PREFIX + self.token)
         self._file = self._lock()
 
     def _lock(self) -> int:
@@ -85,33 +85,15 @@ class Owner:
 
 def is_alive(directory: Path, token: str) -> bool | None:
     """Tell whether an owner lives. None: its file is gone, and with it the answer."""
-    try:
-        file = os.open(directory / (_PREFIX + token), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    except OSError:
-        return True  # not to be looked at: nothing of it may be touched
-    try:
-        # a shared lock, so that those who look at the same time don't take one another for the owner
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        fcntl.flock(file, fcntl.LOCK_UN)  # closing is not enough where a fork has just copied the descriptor
-    except OSError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(file)
+    return is_locked(directory / (PREFIX + token))
 
 
 def dead(directory: Path) -> Iterator[str]:
     """Yield the owners that have died without a farewell."""
-    for path in directory.glob(_PREFIX + "*"):
-        token = path.name.removeprefix(_PREFIX)
-        if is_alive(directory, token) is False:
-            yield token
+    return (token for token, alive in owners(directory) if not alive)
 
 
 def forget(directory: Path, token: str) -> None:
     """Remove the file of a dead owner that has nothing any more."""
     with contextlib.suppress(OSError):
-        (directory / (_PREFIX + token)).unlink()
+        (directory / (PREFIX + token)).unlink()

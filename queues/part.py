@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from celeriac.errors import CeleriacError
 from queues import owners
-from queues.ledger import Ledger, boot_id, remove_earlier
+from queues.alive import boot_id
+from queues.ledger import Ledger, remove_earlier
 from queues.turns import Entry
 
 log = logging.getLogger(__name__)
 
 
 class Part:
-    """For one thread at a time: the caller holds its lock."""
+    """For one thread at a time: the caller holds its lock. ``guard`` is called when an owner has come."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, guard: Callable[[], None] = lambda: None) -> None:
         self._directory = directory
+        self._guard = guard
         self._owner: owners.Owner | None = None
         self._ledger: Ledger | None = None
 
@@ -38,6 +40,7 @@ class Part:
             boot = boot_id()
             self._owner = owners.Owner(self._directory, boot)
             remove_earlier(self._directory, boot)
+            self._guard()
         self._owner.restore()
         if self._ledger is None:
             self._ledger = Ledger(self._directory, boot_id())

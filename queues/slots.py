@@ -45,9 +45,10 @@ class HostSlots:
     what is left of an attempt and tells whether nothing is; it is called while something waits. What
     it does not clear is free ``lease`` seconds after the process was first seen dead.
 
-    A process has its own part from the first time it takes something, in a forked child too. Nothing
-    is opened before. Raises :class:`~celeriac.errors.SettingsError` for a directory that is not to be
-    trusted, :class:`~celeriac.errors.UnavailableError` for a ledger that can't be used.
+    A process has its own part from the first time it takes something, in a forked child too; ``guard``
+    is called then, and sees to it that its death will be noticed. Nothing is opened before. Raises
+    :class:`~celeriac.errors.SettingsError` for a directory that is not to be trusted,
+    :class:`~celeriac.errors.UnavailableError` for a ledger that can't be used.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class HostSlots:
         enforce: bool = True,
         clear: Callable[[str], bool] | None = None,
         lease: float = 60.0,
+        guard: Callable[[], None] = lambda: None,
     ) -> None:
         self._directory = directory
         self._budget = budget
@@ -67,7 +69,7 @@ class HostSlots:
         self._cap = cap
         self._enforce = enforce
         self._remains = Remains(clear, lease)
-        self._part = Part(directory)
+        self._part = Part(directory, guard)
         self._reset()
         _follow_forks(self)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from cwltool.docker_id import docker_vm_id
 from cwltool.job import JobBase
+from cwltool.utils import HasReqsHints
 
 from celeriac.container.base import Command, ContainerSpec, Image
 from celeriac.errors import CommandNotFound, UnsupportedError
@@ -16,6 +17,7 @@ from celeriac.job.options import RunOptions
 from celeriac.job.place import Place
 from celeriac.job.request import JobRequest
 from celeriac.job.stage import CONTAINER_TMP, Mounts
+from celeriac.names import container_of
 
 
 def docker_required(job: JobBase) -> bool:
@@ -28,9 +30,10 @@ def _requirement(job: JobBase, name: str) -> tuple[Any, bool | None]:
     return job.builder.get_requirement(name)
 
 
-def image_of(job: JobBase, options: RunOptions) -> Image | None:
+def image_of(holder: HasReqsHints, options: RunOptions) -> Image | None:
     """Return the image to run in; None: as a process. Raises :class:`~celeriac.errors.UnsupportedError`."""
-    requirement, required = _requirement(job, "DockerRequirement")
+    requirement: Any
+    requirement, required = holder.get_requirement("DockerRequirement")
     if not options.use_container:
         if required:
             raise UnsupportedError(
@@ -92,11 +95,6 @@ def process_command(job: JobBase, request: JobRequest) -> Command:
     )
 
 
-def container_name(attempt: str) -> str:
-    """Return the name of an attempt's container."""
-    return f"celeriac-{attempt}"
-
-
 def container_command(job: JobBase, request: JobRequest, image: Image, mounts: Mounts) -> Command:
     """Return the command that runs in a container."""
     stdin, stdout, stderr = _streams(job, request.place)
@@ -106,7 +104,7 @@ def container_command(job: JobBase, request: JobRequest, image: Image, mounts: M
     env = {key: str(value) for key, value in job.environment.items()}
     env.update({"HOME": job.builder.outdir, "TMPDIR": CONTAINER_TMP})
     return Command(
-        name=container_name(request.name),
+        name=container_of(request.name),
         argv=tuple(str(word) for word in job.command_line),
         env={key: value for key, value in env.items() if key != "PATH" or "PATH" in _declared_env(job)},
         workdir=job.builder.outdir,

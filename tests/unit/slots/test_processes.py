@@ -22,7 +22,8 @@ import pytest
 
 from celeriac.resources import Budget, Resources
 from celeriac.slots import Slot
-from queues.ledger import Ledger, boot_id, overview, path_of
+from queues.alive import boot_id
+from queues.ledger import Ledger, overview, path_of
 from queues.slots import HostSlots
 from queues.turns import Entry
 

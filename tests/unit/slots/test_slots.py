@@ -14,7 +14,7 @@ import queues.slots
 from celeriac.errors import HostTooSmall
 from celeriac.resources import Resources
 from celeriac.slots import Slot, Slots, Unbounded
-from queues.ledger import boot_id
+from queues.alive import boot_id
 from queues.owners import Owner
 from queues.slots import HostSlots
 from queues.turns import Entry
