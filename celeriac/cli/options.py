@@ -58,8 +58,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     steps.add_argument("--leave-tmpdir", "--leave-outputs", action="store_true", help="keep the work directories")
     steps.add_argument("--no-compute-checksum", action="store_true", help="leave out the checksums of outputs")
     steps.add_argument("--log-dir", metavar="DIR", help="copy the tools' logs here")
-    steps.add_argument("--cachedir", metavar="DIR", help="keep and reuse the results of steps here")
-    steps.add_argument("--no-reuse", action="store_true", help="reuse no earlier result")
+    steps.add_argument("--cachedir", metavar="DIR", help="keep the results of steps here too, and reuse them")
+    steps.add_argument("--no-reuse", action="store_true", help="run every step, also where an earlier run did the same")
     steps.add_argument("--provenance", metavar="DIR", help="not supported yet: ends with exit code 33")
     steps.add_argument("--parallel", action="store_true", help=argparse.SUPPRESS)  # always so
 
@@ -116,5 +116,6 @@ def run_options(args: argparse.Namespace, settings: Any, *, outdir: str | None, 
         keep_scratch=args.leave_tmpdir,
         log_dir=os.path.abspath(args.log_dir) if args.log_dir else None,
         cachedir=os.path.abspath(args.cachedir) if args.cachedir and not args.no_reuse else None,
+        reuse=not args.no_reuse,
         cleanup=cleanup and not args.leave_tmpdir,
     )

@@ -31,6 +31,7 @@ class RunOptions:
     keep_scratch: bool = False  # after success too
     log_dir: str | None = None  # a copy of each tool's logs goes here
     cachedir: str | None = None  # results are kept and reused here
+    reuse: bool = True  # take what an earlier run made, where this one would make the same
     cleanup: bool = False  # remove the run's directory when it has ended well
 
     def to_json(self) -> dict[str, Any]:

@@ -23,12 +23,13 @@ def _asked(key: str) -> ColumnElement[float]:
 
 
 def _seen(days: float, tools: Iterable[str] | None) -> list[ColumnElement[bool]]:
-    """Return the conditions: ended within so many days, by themselves; an expression uses no slot."""
+    """Return the conditions: ended so lately, by themselves; an expression, or what is reused, uses no slot."""
     found = [
         attempts.c.ended >= now() - days * 86400,
         attempts.c.tool.is_not(None),
         attempts.c.granted.is_not(None),
         attempts.c.outcome.in_(_ITS_OWN),
+        attempts.c.reused.is_(None),
     ]
     return found if tools is None else [*found, attempts.c.tool.in_(list(tools))]
 
