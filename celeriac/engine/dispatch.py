@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from celeriac.journal import attempts, nodes
@@ -67,6 +67,9 @@ def chords(
 
 def dispatch(turn: Turn, jobs: Sequence[Dispatch], inputs: Mapping[str, Any] | None = None) -> None:
     """Queue attempts, with the ``inputs`` of nodes that were not queued before."""
+    if turn.run.opened is not None:  # its nodes may have had attempts before: go on counting
+        had = attempts.numbers(turn.connection, turn.id, [job.path for job in jobs])
+        jobs = [replace(job, number=had.get(job.path, 0) + 1) for job in jobs]
     found = _lanes(turn, jobs)
     pairs = [(job, job.row(turn.id, lane)) for job, lane in zip(jobs, found, strict=True)]
     for job, row in pairs:

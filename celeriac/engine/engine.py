@@ -86,9 +86,9 @@ class Engine:
         self.leases = Leases(self)
         self.presence = Presence(self)
         self.digests = Digests(JournalDigests(self))
-        self._inputs: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
+        self._inputs: OrderedDict[tuple[str, float | None, str], dict[str, Any]] = OrderedDict()
         self._options: OrderedDict[str, RunOptions] = OrderedDict()
-        self._tables: OrderedDict[str, tuple[QueueLimits, ...]] = OrderedDict()
+        self._tables: OrderedDict[tuple[str, float | None], tuple[QueueLimits, ...]] = OrderedDict()
         self._at_work: set[str] = set()
         self._lock = threading.Lock()
 
@@ -126,11 +126,11 @@ class Engine:
         """The queues for new runs, as their file is now."""
         return self._queues()
 
-    def queue_table(self, run: str, data: Sequence[dict[str, Any]]) -> tuple[QueueLimits, ...]:
-        """Return the queues that a run was submitted with; they never change."""
-        found = self._tables.get(run)
+    def queue_table(self, run: str, opened: float | None, data: Sequence[dict[str, Any]]) -> tuple[QueueLimits, ...]:
+        """Return the queues that a run was submitted with; they never change, unless it is opened again."""
+        found = self._tables.get((run, opened))
         if found is None:
-            found = self._tables[run] = tuple(QueueLimits(**entry) for entry in data)
+            found = self._tables[run, opened] = tuple(QueueLimits(**entry) for entry in data)
             _trim(self._tables, 256)
         return found
 
@@ -155,9 +155,12 @@ class Engine:
             _trim(self._options, 256)
         return found
 
-    def inputs(self, run: str, path: str) -> dict[str, Any]:
-        """Return the inputs of a workflow or the shared ones of a scatter; once running they never change."""
-        key = (run, path)
+    def inputs(self, run: str, opened: float | None, path: str) -> dict[str, Any]:
+        """Return the inputs of a workflow or the shared ones of a scatter.
+
+        Once running they never change; ``opened`` (a run's column) tells a run from what it was before.
+        """
+        key = (run, opened, path)
         with self._lock:
             if key in self._inputs:
                 self._inputs.move_to_end(key)
@@ -169,10 +172,10 @@ class Engine:
             _trim(self._inputs, 64)
         return found
 
-    def inputs_in(self, connection: Connection, run: str, path: str) -> dict[str, Any]:
+    def inputs_in(self, connection: Connection, run: str, opened: float | None, path: str) -> dict[str, Any]:
         """As :meth:`inputs`, within a transaction that is open."""
         with self._lock:
-            found = self._inputs.get((run, path))
+            found = self._inputs.get((run, opened, path))
         return nodes.inputs(connection, run, path) if found is None else found
 
     @contextmanager

@@ -134,7 +134,7 @@ def _run(
         document = engine.document(work.document)
         inputs = work.inputs or {}
         if work.idx is not None and _is_item(claimed.path):
-            inputs = {**engine.inputs(claimed.run_id, work.parent), **inputs}
+            inputs = {**engine.inputs(claimed.run_id, work.opened, work.parent), **inputs}
         tool = document.tool(work.step)
         known = {short(port["id"]) for port in tool.tool["inputs"]}
         granted = Resources(**claimed.granted) if claimed.granted else None
@@ -177,7 +177,7 @@ def _run(
 
 
 def _queue(engine: Engine, claimed: Record, work: Record) -> QueueLimits | None:
-    queues = engine.queue_table(claimed.run_id, work.queues)
+    queues = engine.queue_table(claimed.run_id, work.opened, work.queues)
     return next((queue for queue in queues if queue.name == claimed.queue), None)
 
 

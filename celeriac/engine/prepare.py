@@ -74,14 +74,14 @@ def _prepare(engine: Engine, run: Record, document: Document, node: Record) -> P
         return Prepared(node, scatter=expand(step.scatter, step.method, node.inputs, node.path))
     arrived = node.inputs
     if node.idx is not None:
-        arrived = {**engine.inputs(run.id, node.parent), **node.inputs}
+        arrived = {**engine.inputs(run.id, run.opened, node.parent), **node.inputs}
     inputs = step_inputs(step, workflow, arrived, options.eval_timeout)
     if inputs is None:
         return Prepared(node, skipped=True)
     if process.kind is Kind.WORKFLOW:
         tool = document.tool(node.step)
         return Prepared(node, workflow=process_inputs(tool, inputs, options.eval_timeout, node.path))
-    kept = inputs if node.idx is None else _own(inputs, engine.inputs(run.id, node.parent))
+    kept = inputs if node.idx is None else _own(inputs, engine.inputs(run.id, run.opened, node.parent))
     return _job(engine, run, document, node, process, inputs, kept)
 
 
@@ -102,7 +102,7 @@ def _job(
     title = node.path or process.name
     options = engine.options(run.id, run.options)
     wanted = ask(process, lambda: document.tool(node.step), inputs, options, title)
-    queues = engine.queue_table(run.id, run.queues)
+    queues = engine.queue_table(run.id, run.opened, run.queues)
     found = placement(wanted, queues, limited=engine.limited, step=title)
     name = f"{run.name}:{node.step}" if process.is_nameless else process.name
     return Prepared(node, job=Job(kept, wanted, found, name, process.kind is Kind.EXPRESSION))

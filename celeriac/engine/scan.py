@@ -50,9 +50,9 @@ def scan(engine: Engine) -> bool:
     return True
 
 
-def look_after(engine: Engine, run: str, *, older: float | None = None) -> None:
-    """Repair one run. ``older``: seconds after which a message that nobody claimed is sent again; None: a lease."""
-    _lost(engine, run, engine.settings.lease if older is None else older)
+def look_after(engine: Engine, run: str) -> None:
+    """Repair one run."""
+    repair(engine, run, engine.settings.lease, PORTION)
     advance(engine, run)
 
 
@@ -67,8 +67,11 @@ def _apart(run: str) -> Iterator[None]:
         log.exception("run %s can't be looked after and is tried again", run)
 
 
-def _lost(engine: Engine, run: str, older: float) -> None:
-    """Turn expired leases into the next attempt, take over what was set by hand, publish again what nobody claimed."""
+def repair(engine: Engine, run: str, older: float | None, portion: int) -> None:
+    """Turn expired leases into the next attempt, take over what was set by hand, publish again what nobody claimed.
+
+    ``older``: the seconds for which nobody has; None: no message is there at all.
+    """
     with engine.database.begin() as connection:
         row = runs.lock(connection, run)
         if row is None or RunState(row.state) in RUN_ENDED:
@@ -78,7 +81,7 @@ def _lost(engine: Engine, run: str, older: float) -> None:
             replace(turn, gone)
         adopt_nodes(turn)
         if not turn.halted:
-            for late in attempts.unclaimed(connection, run, older, PORTION):
+            for late in attempts.unclaimed(connection, run, older, portion):
                 send_alone(turn, late._mapping)
         messages = turn.flush()
     engine.send(run, messages)

@@ -51,7 +51,7 @@ class Turn:
         self.id: str = run.id
         self.graph: Process = engine.document(run.document).graph
         self.options: RunOptions = engine.options(run.id, run.options)
-        self.queues = engine.queue_table(run.id, run.queues)
+        self.queues = engine.queue_table(run.id, run.opened, run.queues)
         self.state = RunState(run.state)
         self.stopping: bool = run.stopping
         self.error: dict[str, Any] | None = run.error
@@ -302,7 +302,7 @@ class Turn:
 
     def _values(self, scope: str, steps: set[str]) -> dict[str, Any]:
         """Return what links may start at: a workflow's inputs and its steps' outputs."""
-        values = dict(self.engine.inputs_in(self.connection, self.id, scope))
+        values = dict(self.engine.inputs_in(self.connection, self.id, self.run.opened, scope))
         found = nodes.outputs(self.connection, self.id, [_join(scope, name) for name in steps])
         for path, outputs in found.items():
             step = _last(path)

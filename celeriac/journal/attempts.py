@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
@@ -13,6 +13,8 @@ from celeriac.journal.tables import Record, Value, attempts, nodes, runs
 from celeriac.scheduler.retry import Cause
 from celeriac.states import AttemptState, NodeState, RunState
 
+#: Paths in one statement, at most.
+_PORTION = 500
 _OPEN = (AttemptState.QUEUED, AttemptState.RUNNING, AttemptState.REPORTED)
 
 
@@ -97,6 +99,7 @@ _WORK = (
         runs.c.options,
         runs.c.queues,
         runs.c.name,
+        runs.c.opened,
         runs.c.state.label("run_state"),
         nodes.c.state.label("node_state"),
     )
@@ -247,6 +250,21 @@ def failures(
     return int(connection.execute(statement).scalar_one())
 
 
+def latest(connection: Connection, run: str, paths: Iterable[str]) -> Iterator[Record]:
+    """Yield the current attempt of each node."""
+    wanted = list(paths)
+    for start in range(0, len(wanted), _PORTION):
+        statement = (
+            select(
+                attempts.c.id, attempts.c.path, attempts.c.number, attempts.c.queue, attempts.c.asked,
+                attempts.c.granted, attempts.c.tool, attempts.c.cause, nodes.c.parent, nodes.c.idx,
+            )
+            .select_from(nodes.join(attempts, attempts.c.id == nodes.c.attempt))
+            .where(nodes.c.run_id == run, nodes.c.path.in_(wanted[start : start + _PORTION]))
+        )  # fmt: skip
+        yield from connection.execute(statement)
+
+
 def numbers(connection: Connection, run: str, paths: Iterable[str]) -> dict[str, int]:
     """Return the highest number of each node's attempts."""
     statement = (
@@ -349,24 +367,18 @@ def unclaimed_one(connection: Connection, attempt: str) -> Record | None:
     return connection.execute(statement).first()
 
 
-def unclaimed(connection: Connection, run: str, older: float, limit: int) -> Sequence[Record]:
-    """Return attempts that nobody claimed for ``older`` seconds: their message may be lost.
+def unclaimed(connection: Connection, run: str, older: float | None, limit: int) -> Sequence[Record]:
+    """Return attempts that nobody claimed for ``older`` seconds: their message may be lost. None: it is.
 
     Each is due again after as long as it has waited till now: most wait in a long queue, and copies
     of their messages would make it longer. Before a claim the lease says when that is.
     """
-    late = (
-        select(attempts.c.id)
-        .where(
-            attempts.c.run_id == run,
-            attempts.c.state == AttemptState.QUEUED,
-            attempts.c.created < now() - older,
-            attempts.c.due.is_(None),
-            func.coalesce(attempts.c.lease, 0.0) < now(),
-        )
-        .order_by(attempts.c.created)
-        .limit(limit)
+    late = select(attempts.c.id).where(
+        attempts.c.run_id == run, attempts.c.state == AttemptState.QUEUED, attempts.c.due.is_(None)
     )
+    if older is not None:
+        late = late.where(attempts.c.created < now() - older, func.coalesce(attempts.c.lease, 0.0) < now())
+    late = late.order_by(attempts.c.created).limit(limit)
     statement = (
         update(attempts)
         .where(attempts.c.id.in_(late), attempts.c.state == AttemptState.QUEUED)

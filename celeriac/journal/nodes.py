@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from celeriac.journal.database import now
 from celeriac.journal.paths import below
 from celeriac.journal.tables import Record, Value, attempts, nodes
 from celeriac.states import ATTEMPT_ENDED, NODE_ENDED, NodeState
 
+#: Paths in one statement, at most.
+_PORTION = 500
 _OUTPUTS = func.coalesce(nodes.c.outputs, attempts.c.outputs, type_=Value).label("outputs")
 _JOINED = nodes.outerjoin(attempts, attempts.c.id == nodes.c.attempt)
 
@@ -193,6 +195,29 @@ def cancel_open(connection: Connection, run: str, states_: Iterable[NodeState] |
     connection.execute(statement.values(state=NodeState.CANCELED, ended=now()))
 
 
+def of_run(connection: Connection, run: str) -> Sequence[Record]:
+    """Return all nodes of a run as a plan needs them to open it again."""
+    statement = select(
+        nodes.c.path, nodes.c.parent, nodes.c.step, nodes.c.kind, nodes.c.state, nodes.c.idx, nodes.c.attempt,
+        nodes.c.remaining,
+    ).where(nodes.c.run_id == run)  # fmt: skip
+    return connection.execute(statement).all()
+
+
+def forget(connection: Connection, run: str, path: str) -> None:
+    """Delete a node with all its parts; its attempts stay, for people."""
+    statement = delete(nodes).where(nodes.c.run_id == run, (nodes.c.path == path) | below(nodes.c.path, path))
+    connection.execute(statement)
+
+
+def reopen(connection: Connection, run: str, paths: Iterable[str], state: NodeState, **values: Any) -> None:
+    """Move nodes that have ended to ``state``: their run is opened again."""
+    wanted = list(paths)
+    for start in range(0, len(wanted), _PORTION):
+        statement = update(nodes).where(nodes.c.run_id == run, nodes.c.path.in_(wanted[start : start + _PORTION]))
+        connection.execute(statement.values(state=state, outputs=None, error=None, ended=None, **values))
+
+
 def set_by_hand(connection: Connection, run: str) -> Sequence[Record]:
     """Return the nodes whose last state came from outside: who ends a node notes the time."""
     statement = select(nodes.c.path, nodes.c.parent, nodes.c.step, nodes.c.state, nodes.c.error).where(
@@ -246,3 +271,14 @@ def listing(connection: Connection, run: str) -> Sequence[Record]:
         .order_by(nodes.c.created, nodes.c.idx, nodes.c.path)
     )  # fmt: skip
     return connection.execute(statement).all()
+
+
+def successes(connection: Connection, run: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the path and the outputs of each job that succeeded, many at a time."""
+    statement = (
+        select(nodes.c.path, attempts.c.outputs)
+        .select_from(nodes.join(attempts, attempts.c.id == nodes.c.attempt))
+        .where(nodes.c.run_id == run, nodes.c.state == NodeState.SUCCESS)
+    )
+    for row in connection.execute(statement, execution_options={"yield_per": _PORTION}):
+        yield row.path, row.outputs or {}

@@ -95,6 +95,13 @@ def note_end(connection: Connection, run: str, **values: Any) -> None:
     connection.execute(update(runs).where(runs.c.id == run).values(ended=now(), **values))
 
 
+def reopen(connection: Connection, run: str, old: RunState, **values: Any) -> None:
+    """Open an ended run again."""
+    move(RUN_MOVES, old, RunState.RUNNING)
+    new = {"outputs": None, "error": None, "reply": None, "ended": None, "stopping": False, "opened": now()}
+    connection.execute(update(runs).where(runs.c.id == run).values(state=RunState.RUNNING, **new, **values))
+
+
 def put(connection: Connection, run: str, **values: Any) -> None:
     """Set fields that are no state."""
     connection.execute(update(runs).where(runs.c.id == run).values(**values))
