@@ -71,10 +71,10 @@ def redis(*, keeps: bool = False) -> Iterator[Restartable]:
 
 
 @contextmanager
-def rabbitmq(settings: str = "") -> Iterator[Restartable]:
-    """Yield a RabbitMQ with settings of rabbitmq.conf; queues are durable, so it keeps what is in them."""
+def rabbitmq(settings: str = "", arguments: str = "") -> Iterator[Restartable]:
+    """Yield a RabbitMQ with settings of rabbitmq.conf and Erlang's arguments; it keeps what is in its queues."""
     _require(rabbitmq_server.missing())
-    with rabbitmq_server.node(settings) as serve, _started(serve) as server:
+    with rabbitmq_server.node(settings, arguments) as serve, _started(serve) as server:
         yield server
 
 

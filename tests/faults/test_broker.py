@@ -98,7 +98,7 @@ def test_messages_are_doubled(make_site: MakeSite, fault: Fault) -> None:
 @pytest.mark.ci
 @pytest.mark.fault("broker", "all waiting messages deleted")
 def test_messages_are_deleted(make_site: MakeSite, fault: Fault) -> None:
-    site, what = make_site("one"), Reference(8, 0.5)
+    site, what = make_site("one"), Reference(40, 0.2)
     run = site.submit(what)
     with _client(site) as client:
         for _ in range(2):
@@ -129,7 +129,7 @@ def test_rabbitmq_is_away(make_site: MakeSite, fault: Fault, how: str) -> None:
 
 @pytest.mark.fault("broker", "RabbitMQ consumer timeout shorter than a step")
 def test_rabbitmq_loses_patience(make_site: MakeSite, fault: Fault) -> None:
-    impatient = servers.rabbitmq("consumer_timeout = 5000\nchannel_tick_interval = 1000\n")
+    impatient = servers.rabbitmq("consumer_timeout = 5000\n", "-rabbit channel_tick_interval 1000")
     site, what = make_site("one", "two", broker=impatient), Reference(8, 12.0)
     site.supervised = True
     run = site.submit(what)

@@ -30,7 +30,7 @@ class Worker:
         self.name = name
         self._directory = directory
         self._options = options
-        self._env = {**env, "PYTHONUNBUFFERED": "1"}
+        self._env = {**env, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
         self._wrapper = wrapper
         self._stack = ExitStack()
         self._process: Popen[bytes] | None = None

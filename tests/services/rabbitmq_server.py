@@ -45,11 +45,14 @@ def rabbitmq_server() -> Iterator[Server]:
 
 
 @contextmanager
-def node(settings: str = "") -> Iterator[Callable[[], AbstractContextManager[Server]]]:
-    """Yield what starts one node, again and again with the same port and data; ``settings`` are of rabbitmq.conf."""
+def node(settings: str = "", arguments: str = "") -> Iterator[Callable[[], AbstractContextManager[Server]]]:
+    """Yield what starts one node, again and again with the same port and data.
+
+    ``settings`` are lines of rabbitmq.conf, ``arguments`` are for Erlang.
+    """
     port = free_port()
     with private_directory() as home, _name_service(home) as name_service:
-        env = {**name_service, **_node(home, port, settings)}
+        env = {**name_service, **_node(home, port, settings, arguments)}
         yield lambda: _serving(home, port, env)
 
 
@@ -80,7 +83,7 @@ def _name_service(home: Path) -> Iterator[dict[str, str]]:
         yield {"ERL_EPMD_ADDRESS": "127.0.0.1", "ERL_EPMD_PORT": str(port)}
 
 
-def _node(home: Path, port: int, settings: str) -> dict[str, str]:
+def _node(home: Path, port: int, settings: str, arguments: str) -> dict[str, str]:
     config, plugins = home / "rabbitmq.conf", home / "enabled_plugins"
     config.write_text(_CONFIG.format(port=port) + settings)
     plugins.write_text("[].\n")
@@ -98,5 +101,5 @@ def _node(home: Path, port: int, settings: str) -> dict[str, str]:
         "RABBITMQ_ALLOW_INPUT": "1",
         "RABBITMQ_SERVER_START_ARGS": "-noinput",
         # Node to node traffic stays on the loopback interface; two schedulers start fastest.
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} +S 2:2",
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"-kernel inet_dist_use_interface {{127,0,0,1}} +S 2:2 {arguments}",
     }
