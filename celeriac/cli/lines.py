@@ -84,7 +84,7 @@ def _sentence(step: StepView, seen: Moment) -> str:
     if step.single:
         if not step.over:
             return f"{name} runs"
-        remark = took if step.state is NodeState.SUCCESS else ""
+        remark = ("reused" if step.reused else took) if step.state is NodeState.SUCCESS else ""
         if step.state is NodeState.FAILED and step.exit_code is not None:
             remark = f"exit code {step.exit_code}"
         return f"{name} {_WORDS[step.state]}" + (f" ({remark})" if remark else "")
@@ -101,6 +101,7 @@ def count(step: StepView) -> str:
         number = step.states.get(state, 0)
         if number:
             parts.append(f"{number} {word}")
+    parts += [f"{step.reused} reused"] if step.reused else []
     return ", ".join(parts)
 
 

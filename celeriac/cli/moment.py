@@ -57,6 +57,8 @@ class Moment:
         for state, word in ((NodeState.RUNNING, "running"), (NodeState.FAILED, "failed")):
             number = self.count(state)
             parts += [f"{number} {word}"] if number else []
+        reused = sum(step.reused for step in self.view.steps)
+        parts += [f"{reused} reused"] if reused else []
         return ", ".join(parts)
 
     def summary(self) -> str:

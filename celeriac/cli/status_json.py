@@ -49,6 +49,7 @@ def _step(step: StepView, now: float) -> dict[str, Any]:
         "queue": step.queue,
         "host": step.host if step.hosts < 2 else None,
         "exit_code": step.exit_code,
+        "reused": step.reused,
     }
 
 
@@ -67,6 +68,7 @@ def _item(row: Any, files: RunFiles) -> dict[str, Any]:
         "ended": iso(row.ended),
         "peak_memory": row.peak_memory,
         "cpu_seconds": row.cpu_seconds,
+        "reused": row.reused,
         "error": row.error,
         "logs": str(place.root) if place else None,
     }

@@ -40,7 +40,7 @@ def _step(step: StepView, seen: Moment) -> tuple[str, ...]:
     return (
         step.step or seen.name,
         str(step.state),
-        "" if step.single or not step.total else count(step),
+        ("reused" if step.reused else "") if step.single or not step.total else count(step),
         duration(between(step.started, step.ended or seen.now)),
         step.queue or "",
         (step.host or "") if step.hosts < 2 else "several",
@@ -52,7 +52,7 @@ def _job(row: Any, seen: Moment) -> tuple[str, ...]:
     return (
         row.path or seen.name,
         row.state,
-        f"attempt {row.number}" if (row.number or 1) > 1 else "",
+        "reused" if row.reused else f"attempt {row.number}" if (row.number or 1) > 1 else "",
         duration(between(row.started, row.ended or seen.now)),
         row.queue or "",
         row.host or "",

@@ -33,6 +33,7 @@ class StepView:
     hosts: int = 0  # how many were used, 2 for more than one
     exit_code: int | None = None  # of one that failed, else of a job that is alone
     jobs: bool = True  # whether its parts are jobs, not activations of a subworkflow
+    reused: int = 0  # how many took what an earlier run made
 
     @property
     def total(self) -> int:
@@ -116,6 +117,7 @@ def _step(step: str, group: Sequence[Any]) -> StepView:
         hosts=len(hosts),
         exit_code=_exit_code(parts),
         jobs=jobs,
+        reused=sum(row.reused or 0 for row in parts),
     )
 
 

@@ -32,6 +32,7 @@ _SEEN = (
     select(
         nodes.c.step, nodes.c.kind, _STATE, nodes.c.remaining, nodes.c.created,
         attempts.c.started, _ENDED.label("ended"), attempts.c.queue, attempts.c.host, attempts.c.exit_code,
+        attempts.c.reused,
     )
     .select_from(_JOINED)
     .where(nodes.c.run_id == bindparam("run"))
@@ -51,6 +52,7 @@ _STEPS = select(
     func.min(_SEEN.c.host).label("host"),
     func.max(_SEEN.c.host).label("other_host"),
     func.max(_SEEN.c.exit_code).label("exit_code"),
+    func.count(_SEEN.c.reused).label("reused"),
 ).group_by(_SEEN.c.step, _SEEN.c.kind, _SEEN.c.state)
 
 
@@ -74,7 +76,7 @@ _JOB_COLUMNS = (
     nodes.c.path, nodes.c.step, nodes.c.kind, _STATE, _ERROR.label("error"), nodes.c.created,
     attempts.c.id.label("attempt"), attempts.c.number, attempts.c.queue, attempts.c.host, attempts.c.exit_code,
     attempts.c.started, _ENDED.label("ended"), attempts.c.directory,
-    attempts.c.peak_memory, attempts.c.cpu_seconds,
+    attempts.c.peak_memory, attempts.c.cpu_seconds, attempts.c.reused,
 )  # fmt: skip
 
 
@@ -137,8 +139,8 @@ def tried(connection: Connection, run: str, path: str) -> Sequence[Record]:
     """Return all attempts at one node, the first one first, also those that nobody has claimed."""
     statement = select(
         attempts.c.id, attempts.c.path, attempts.c.directory, attempts.c.number, attempts.c.state, attempts.c.outcome,
-        attempts.c.cause, attempts.c.reused, attempts.c.queue, attempts.c.lane, attempts.c.tool, attempts.c.asked,
-        attempts.c.granted, attempts.c.host, attempts.c.exit_code, attempts.c.error,
+        attempts.c.cause, attempts.c.reused, attempts.c.parts, attempts.c.queue, attempts.c.lane, attempts.c.tool,
+        attempts.c.asked, attempts.c.granted, attempts.c.host, attempts.c.exit_code, attempts.c.error,
         attempts.c.peak_memory, attempts.c.cpu_seconds, attempts.c.created, attempts.c.started, attempts.c.ended,
     ).where(attempts.c.run_id == run, attempts.c.path == path)  # fmt: skip
     return connection.execute(statement.order_by(attempts.c.number, attempts.c.created)).all()

@@ -17,7 +17,7 @@ from celeriac.states import RunState
 
 def row(step: str, kind: str, state: str, number: int = 1, **rest: Any) -> SimpleNamespace:
     """Return a row of celeriac.journal.views.steps."""
-    names = ("remaining", "started", "ended", "queue", "other_queue", "host", "other_host", "exit_code")
+    names = ("remaining", "started", "ended", "queue", "other_queue", "host", "other_host", "exit_code", "reused")
     known = {"created": 0.0, "step": step, "kind": kind, "state": state, "number": number}
     return SimpleNamespace(**{**dict.fromkeys(names), **known, **rest})
 

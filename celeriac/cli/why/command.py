@@ -1,4 +1,4 @@
-"""`celeriac why`: why a step is on the queue that it is on, what it was granted, and what became of that."""
+"""`celeriac why`: why a step was run or reused, why it is on its queue, what it was granted and what came of it."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from celeriac.cli.look import RunFiles
 from celeriac.cli.queues import hosts
+from celeriac.cli.why import reuse as why_reuse
 from celeriac.cli.why import tries as why_tries
 from celeriac.cli.why import wait as why_wait
 from celeriac.cli.why.ask import Amount, amounts, grant_words, sizes, source
@@ -35,6 +36,7 @@ def explanation(database: Database, settings: Settings, run: Any, path: str, run
         tries = views.tried(connection, run.id, where) if found.node is not None else []
         inputs = _inputs(connection, run.id, found.node) if tries else {}
         text = None if tries else why_wait.before(connection, run, document.graph, found)
+        again = why_reuse.data(connection, run, tries)
         waiting = views.waiting(connection, tries[-1].queue) if _waits(tries) else 0
     queues = [QueueLimits(**entry) for entry in run.queues]
     ask = _ask(tries, found)
@@ -51,6 +53,7 @@ def explanation(database: Database, settings: Settings, run: Any, path: str, run
         **_placed(ask, queues, tries, limited),
         "items": _items(found),
         "attempts": why_tries.data(tries, RunFiles(settings, run)),
+        "reuse": again,
         "waits": None,
         "text": text or _no_more(tries, ask, queues, found),
     }

@@ -27,6 +27,8 @@ def tell(data: Mapping[str, Any]) -> None:
         print(f"  {_indent(data['text'])}")
     if data["waits"]:
         print(f"  {data['waits']['text']}")
+    if data["reuse"]:
+        print(f"  {data['reuse']['text']}")
     print("\nIt asks for:")
     told = [one for one in data["asked"] if one["said"] or one["name"] in ("cpus", "ram")]
     show(("", "LEAST", "MOST", "FROM"), [_amount(one) for one in told])
