@@ -106,7 +106,7 @@ def start(sender: Any, **rest: Any) -> None:
     if hasattr(sender.app, "celeriac_ending"):  # it was ready before, and has found its broker again
         return
     engine = sender.app.celeriac
-    sender.app.celeriac_scanner = scanner = Scanner(engine)
+    sender.app.celeriac_scanner = scanner = Scanner(engine, at_once=True)
     scanner.start()
     sender.app.celeriac_ending = ending = _ending(sender, engine)
     if threading.current_thread() is threading.main_thread():

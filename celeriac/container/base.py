@@ -159,5 +159,11 @@ class Runner(Protocol):
         nothing. False: something does not die, or nobody can tell (the engine does not answer).
         """
 
+    def attempts(self, host: str) -> frozenset[str]:
+        """Return the attempts with a container, running or not, that the host of this boot id had made.
+
+        Nothing where nobody can tell; never raises.
+        """
+
     def close(self) -> None:
         """Let go of connections."""

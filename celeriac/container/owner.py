@@ -10,6 +10,8 @@ from celeriac.container.procfs import stat
 
 #: Boot id of the host, so that a process id is never looked up on another one.
 HOST = "celeriac.host"
+#: The attempt that it runs.
+ATTEMPT = "celeriac.attempt"
 #: ``PID:START:NAMESPACE``: START in clock ticks since boot, NAMESPACE the inode of the pid namespace.
 OWNER = "celeriac.owner"
 

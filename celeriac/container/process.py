@@ -41,9 +41,7 @@ class ProcessRunner:
     Safe to use from many threads.
     """
 
-    def __init__(
-        self, *, stop_grace: float = 2.0, groups: ToolGroups | None = None, reach: Reach = nothing
-    ) -> None:
+    def __init__(self, *, stop_grace: float = 2.0, groups: ToolGroups | None = None, reach: Reach = nothing) -> None:
         self._stop_grace = stop_grace
         self._reach = reach
         self._limits = Limits(groups)
@@ -63,6 +61,10 @@ class ProcessRunner:
     def clear(self, name: str) -> bool:
         """End what is left of the command ``name``; see :meth:`celeriac.container.base.Runner.clear`."""
         return clear(name, self._limits.groups)
+
+    def attempts(self, host: str) -> frozenset[str]:
+        """Return nothing: there are no containers."""
+        return frozenset()
 
     def _own(self) -> tuple[str, Sweep]:
         """Return this process's name and sweep: a forked child has its own, and its own tools."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from celeriac.container.base import CancelToken, Command, ExitReport, Image
 from celeriac.container.files import open_input, open_output
 from celeriac.errors import ImageNotFound, KilledFromOutside, TimeLimitExceeded
+from celeriac.names import container_of
 
 #: Seconds within which a function must stop when it is told to.
 PATIENCE = 5.0
@@ -36,6 +37,7 @@ class StubRunner:
         self.prepared: list[Image] = []
         self.closed = False
         self.cleared: list[str] = []
+        self.left: set[str] = set()  # attempts that have a container
         self._running: dict[str, list[CancelToken]] = {}
         self._behave = behave
         self._images = images
@@ -80,6 +82,7 @@ class StubRunner:
     def clear(self, name: str) -> bool:
         """Tell the functions that play the command to stop; return whether they did."""
         self.cleared.append(name)
+        self.left = {attempt for attempt in self.left if container_of(attempt) != name}
         until = time.monotonic() + PATIENCE
         while running := list(self._running.get(name, ())):
             for stop in running:
@@ -88,6 +91,10 @@ class StubRunner:
                 return False
             time.sleep(0.01)
         return True
+
+    def attempts(self, host: str) -> frozenset[str]:
+        """Return those that a test has put into ``left``."""
+        return frozenset(self.left)
 
     def close(self) -> None:
         """Remember that it was called."""

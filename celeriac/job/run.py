@@ -36,6 +36,7 @@ from celeriac.job.report import JobReport as JobReport
 from celeriac.job.request import JobRequest
 from celeriac.job.stage import Mounts, check_inputs, link
 from celeriac.job.values import named
+from celeriac.names import container_of
 from celeriac.states import Outcome
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,14 @@ class JobRunner:
     def clear(self, attempt: str) -> bool:
         """End what is left of an attempt whose worker died; return whether nothing of it is left."""
         return clear(attempt, lambda: self._runner("processes"), lambda: self._runner("containers"))
+
+    def attempts(self, host: str) -> frozenset[str]:
+        """Return the attempts with a container that the host of this boot id had made; never raises."""
+        return self._runner("containers").attempts(host)
+
+    def remove(self, attempt: str) -> bool:
+        """Remove an attempt's container by force; return whether it has none."""
+        return self._runner("containers").clear(container_of(attempt))
 
     def close(self) -> None:
         """Let go of the runners' connections."""
@@ -176,9 +185,7 @@ def _failed(outcome: Outcome, error: CeleriacError) -> JobReport:
     )
 
 
-def _collect(
-    job: JobBase, request: JobRequest, command: Command, ended: ExitReport, memory: MemorySigns
-) -> JobReport:
+def _collect(job: JobBase, request: JobRequest, command: Command, ended: ExitReport, memory: MemorySigns) -> JobReport:
     outcome = _judge(job, ended.exit_code, request.temporary)
     peak = None if ended.peak_memory is None else ended.peak_memory // 2**20
     outputs: Any = None

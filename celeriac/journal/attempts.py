@@ -11,7 +11,7 @@ from celeriac.journal.database import now
 from celeriac.journal.paths import below
 from celeriac.journal.tables import Record, Value, attempts, nodes, runs
 from celeriac.scheduler.retry import Cause
-from celeriac.states import AttemptState, NodeState, RunState
+from celeriac.states import ATTEMPT_ENDED, AttemptState, NodeState, RunState
 
 #: Paths in one statement, at most.
 _PORTION = 500
@@ -339,6 +339,14 @@ def running(connection: Connection, attempt: str) -> Record | None:
         attempts.c.id == attempt, attempts.c.state == AttemptState.RUNNING
     )
     return connection.execute(statement).first()
+
+
+def over(connection: Connection, ids: Iterable[str]) -> set[str]:
+    """Return which of ``ids`` are attempts of this journal that nobody runs any more."""
+    ended = attempts.c.state.in_([AttemptState.REPORTED, *ATTEMPT_ENDED])
+    expired = (attempts.c.state == AttemptState.RUNNING) & (attempts.c.lease < now())
+    statement = select(attempts.c.id).where(attempts.c.id.in_(list(ids)), ended | expired)
+    return set(connection.execute(statement).scalars())
 
 
 _DUE = select(attempts.c.run_id).where(attempts.c.due <= now(), attempts.c.state == AttemptState.QUEUED).distinct()

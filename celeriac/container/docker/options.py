@@ -29,3 +29,9 @@ class DockerOptions:
     def is_local(self) -> bool:
         """Whether the engine shares this host's kernel, as far as its address tells."""
         return self.url.startswith(("unix:", "http+unix:", "/"))
+
+
+def may_answer(url: str) -> bool:
+    """Whether an engine may be there at all: where it is a socket's file, that is told without asking."""
+    path = url.partition("unix://")[2]
+    return not path or Path(path).exists()

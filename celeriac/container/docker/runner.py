@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from celeriac.container.base import CancelToken, Command, ExitReport, Image
-from celeriac.container.docker.options import DockerOptions
+from celeriac.container.docker.options import DockerOptions, may_answer
 from celeriac.failpoints import Reach, nothing
 
 if TYPE_CHECKING:  # it imports the SDK, which takes a tenth of a second
@@ -59,6 +59,14 @@ class DockerRunner:
     def clear(self, name: str) -> bool:
         """End what is left of the command ``name``; see :meth:`celeriac.container.base.Runner.clear`."""
         return self._host().clear(name)
+
+    def attempts(self, host: str) -> frozenset[str]:
+        """Return who has containers; see :meth:`celeriac.container.base.Runner.attempts`."""
+        if not may_answer(self._options.url):
+            return frozenset()
+        from celeriac.container.docker.listing import attempts
+
+        return attempts(self._host().connection, host)
 
     def close(self) -> None:
         """Let go of connections; the runner can be used again."""
