@@ -32,6 +32,7 @@ def adopt_run(engine: Engine, run: str) -> None:
         turn = Turn(engine, connection, row)
         turn.cancel_queued()
         attempts.expire(connection, run)
+        turn.settle(attempts.reported(connection, run))
         if attempts.open_count(connection, run) > 0:  # their workers stop them just now
             return
         log.warning("run %s was set %s in the database", run, row.state)

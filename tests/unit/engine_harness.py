@@ -226,8 +226,9 @@ class World:
     # --- runs -----------------------------------------------------------------------------------
 
     def check(self, document: Path, inputs: Mapping[str, Any] | None = None, **options: Any) -> Submission:
-        """Load a document and check its inputs."""
-        return check(self.engine, str(document), None, RunOptions(**options), inputs or {})
+        """Load a document and check its inputs. Nothing is reused unless a test asks: it counts what runs."""
+        given = {"reuse": False, **options}
+        return check(self.engine, str(document), None, RunOptions(**given), inputs or {})
 
     def submit(self, submission: Submission, reply: dict[str, Any] | None = None) -> str:
         """Submit a run; its first message is on its way."""
