@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
-from signal import SIGABRT
 
 import docker
 
@@ -17,9 +14,10 @@ from celeriac.container.procfs import environment, pids, stat
 from celeriac.container.tree import MARK
 from celeriac.journal.tables import Record
 from celeriac.states import AttemptState, NodeState, Outcome, RunState
+from tests.faults.hang import shown
 from tests.faults.journal import HANG, succeeded
 from tests.faults.report import Fault
-from tests.faults.site import Site, process_of
+from tests.faults.site import Site
 from tests.faults.workflow import Reference
 
 #: Seconds within which nothing may be left of an attempt that has ended (P7).
@@ -105,16 +103,8 @@ def _end(site: Site, run: str, patience: float) -> Record:
     try:
         return site.ended(run, patience)
     except AssertionError as error:
-        _show_stacks(site, run)
-        raise AssertionError(f"a hang: {error}\n{_dump(site, run)}") from None
-
-
-def _show_stacks(site: Site, run: str) -> None:
-    """Have the processes that hold the run's attempts write into their logs where they are: Python's faulthandler."""
-    for attempt in site.view.running(run):
-        with suppress(ProcessLookupError):
-            os.kill(process_of(attempt), SIGABRT)
-    time.sleep(1)
+        waiting = shown(site)
+        raise AssertionError(f"a hang: {error}\n{waiting}\n{_dump(site, run)}") from None
 
 
 def _outputs(row: Record, what: Reference) -> list[str]:

@@ -140,7 +140,7 @@ def process_of(attempt: Record) -> int:
     return int(attempt.owner.split(":")[1])
 
 
-def _tail(log: Path, lines: int = 60) -> str:
+def _tail(log: Path, lines: int = 100) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
