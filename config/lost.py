@@ -10,6 +10,7 @@ from billiard.exceptions import WorkerLostError
 from celery import current_app, signals
 
 from celeriac.names import EXECUTE
+from config.forks import Forks
 
 if TYPE_CHECKING:
     from celeriac.engine import Engine
@@ -25,14 +26,15 @@ def connect() -> None:
 def tell(sender: Any, task_id: str, exception: BaseException, **rest: Any) -> None:
     """Tell the journal of a step whose process is gone; the main process has nothing to wait for."""
     if sender.name == EXECUTE and isinstance(exception, WorkerLostError):
-        engine = current_app.celeriac
-        threading.Thread(target=_lose, args=(engine, task_id), name="celeriac-lost", daemon=True).start()
+        arguments = (current_app.celeriac, task_id, current_app.celeriac_scanner.forks)
+        threading.Thread(target=_lose, args=arguments, name="celeriac-lost", daemon=True).start()
 
 
-def _lose(engine: Engine, attempt: str) -> None:
-    from celeriac.engine.lost import lose
-
+def _lose(engine: Engine, attempt: str, forks: Forks) -> None:
     try:
-        lose(engine, attempt)
+        with forks.none():  # the one in the dead child's place is forked just now
+            from celeriac.engine.lost import lose
+
+            lose(engine, attempt)
     except Exception as error:  # the scan finds it when its lease has run out
         log.warning("attempt %s is given up later: %s", attempt, error)

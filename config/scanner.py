@@ -17,6 +17,7 @@ from celeriac.engine.due import wake
 from celeriac.engine.scan import scan
 from celeriac.engine.sweep import sweep
 from config import reaper
+from config.forks import Forks
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +32,14 @@ class Scanner:
 
     def __init__(self, engine: Any, *, at_once: bool = False) -> None:
         self._engine = engine
+        self.forks = Forks()
         self._swept = -math.inf if at_once else time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="celeriac-scan", daemon=True)
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread; no process is forked while it is at work."""
+        self.forks.follow()
         self._thread.start()
 
     def stop(self) -> None:
@@ -67,6 +70,7 @@ class Scanner:
 
     def _try(self, action: Callable[[], Any], trouble: str) -> None:
         try:
-            action()
+            with self.forks.none():
+                action()
         except Exception as error:
             log.warning("%s: %s", trouble, error)
