@@ -110,6 +110,12 @@ def test_a_socket_that_this_user_may_not_use() -> None:
     assert str(path) in done.stdout and "docker" in done.stdout and "--no-container" in done.stdout
 
 
+def test_where_no_engine_answers_there_are_no_containers_to_know_of(tmp_path: Path) -> None:
+    assert DockerRunner(f"unix://{tmp_path}/none").attempts("host") == frozenset()
+    with closing(_listen(tmp_path / "s", backlog=None)):
+        assert DockerRunner(f"unix://{tmp_path}/s").attempts("host") == frozenset()
+
+
 # --- lost ------------------------------------------------------------------------------------------
 
 
@@ -224,6 +230,22 @@ def test_a_container_outlives_the_loss_of_its_engine_where_output_is_but_logs(pr
         assert future.result(HANG).exit_code == 3
 
 
+def test_the_exit_code_of_a_tool_that_ended_while_its_engine_was_away_is_taken(
+    proxy: Proxy, engine: docker.APIClient, tmp_path: Path
+) -> None:
+    # as with live-restore: the engine comes back, and knows how the container ended
+    command = _with_signal_file(_command(tmp_path, LONG, exact_output=False), tmp_path)
+    with ThreadPoolExecutor() as pool:
+        future = pool.submit(DockerRunner(proxy.url).run, command, CancelToken())
+        wait_for(lambda: future.done() or _running(command))
+        proxy.cut()
+        (tmp_path / "go").touch()
+        wait_for(lambda: not engine.inspect_container(command.name)["State"]["Running"])
+        proxy.mend()
+        assert future.result(HANG).exit_code == 3
+    _assert_gone(engine, command)
+
+
 def test_a_dropped_stream_is_no_result_where_output_counts(
     proxy: Proxy, engine: docker.APIClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -326,6 +348,24 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 4
     argv = [sys.executable, "-c", code, docker_engine, str(tmp_path), f"test-{time.monotonic_ns()}"]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=HANG)
     assert done.returncode == 0, done.stderr
+
+
+def test_who_has_containers_of_this_host(
+    docker_engine: str, engine: docker.APIClient, docker_images: dict[str, str]
+) -> None:
+    host = f"test-{time.monotonic_ns()}"
+    made = []
+    try:
+        for labels in (
+            {"celeriac.host": host, "celeriac.attempt": "one"},
+            {"celeriac.host": "another", "celeriac.attempt": "two"},
+            {"celeriac.host": host},
+        ):
+            made.append(engine.create_container("alpine", "true", labels=labels)["Id"])
+        assert DockerRunner(docker_engine).attempts(host) == {"one"}
+    finally:
+        for container in made:
+            engine.remove_container(container, force=True)
 
 
 def _assert_gone(engine: docker.APIClient, command: Command) -> None:
