@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from celeriac.engine.lost import lose
 from celeriac.journal import attempts
 
 if TYPE_CHECKING:
@@ -37,4 +38,6 @@ def _over(engine: Engine) -> set[str]:
     if not found:
         return set()
     with engine.database.read() as connection:
-        return attempts.over(connection, found)
+        over = attempts.over(connection, found)
+    # whoever runs one may have died here, and its lease not have run out yet
+    return over | {attempt for attempt in found - over if lose(engine, attempt)}

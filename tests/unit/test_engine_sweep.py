@@ -67,6 +67,16 @@ def test_it_goes_when_the_lease_of_whoever_runs_it_has_run_out(cluster: World, a
     assert sweep(cluster.engine) == [attempt]
 
 
+def test_it_goes_when_whoever_runs_it_has_died_here(
+    cluster: World, attempt: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("celeriac.engine.lost.is_dead", lambda owner, host: owner == "somebody")
+    with cluster.engine.database.read() as connection:
+        row = tries.running(connection, attempt)
+    assert row is not None and sweep(cluster.engine) == [attempt]
+    assert [(a.number, a.state) for a in cluster.attempts(row.run_id)] == [(1, "LOST"), (2, "QUEUED")]
+
+
 def test_what_this_journal_does_not_know_is_another_s(cluster: World, engine_of_containers: StubRunner) -> None:
     engine_of_containers.left = {"of another installation"}
     assert sweep(cluster.engine) == [] and engine_of_containers.cleared == []
