@@ -3,10 +3,13 @@
 A program that only submits runs needs this package alone::
 
     from celeriac import run_workflow
-    outputs = run_workflow.delay("wf.cwl", {"message": "hello"}).get()
+    result = run_workflow.delay("wf.cwl", {"message": "hello"})
+    outputs = result.get()
+
+and may cancel them: ``cancel_run.delay(result)``.
 """
 
-from celeriac.client import run_workflow
+from celeriac.client import cancel_run, cancel_step, run_workflow
 
-__all__ = ["run_workflow"]
+__all__ = ["cancel_run", "cancel_step", "run_workflow"]
 __version__ = "0.1.0"

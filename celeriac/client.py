@@ -1,4 +1,4 @@
-"""Submit runs by name, for any program that shares the broker. Imports nothing of the application.
+"""Submit and cancel runs by name, for any program that shares the broker. Imports nothing of the application.
 
 ``run_workflow.delay("wf.cwl", {"message": "hello"}).get()`` returns the output object;
 ``run_workflow.s(document="wf.cwl")`` takes its inputs from the task before it in a chain.
@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
-from celeriac.names import CONTROL_QUEUE, RUN_WORKFLOW, is_rabbitmq
+from celeriac.names import CANCEL_RUN, CANCEL_STEP, CONTROL_QUEUE, RUN_WORKFLOW, is_rabbitmq
 
 
 def request(document: str, inputs: Mapping[str, Any] | None = None, **options: Any) -> dict[str, Any]:
@@ -28,23 +29,36 @@ def request(document: str, inputs: Mapping[str, Any] | None = None, **options: A
     return {"document": path + hash_ + fragment, **given, **options}
 
 
-class RunWorkflow:
-    """The task ``celeriac.run_workflow`` by name, on the caller's own Celery app."""
+def run_of(task: str) -> str:
+    """Return the id of the run that a ``run_workflow`` task makes: the same when its message comes twice."""
+    return hashlib.sha256(task.encode()).hexdigest()[:12]
 
-    name = RUN_WORKFLOW
+
+class ByName:
+    """A task of Celeriac's by its name, on the caller's own Celery app."""
+
+    name: str
 
     def __init__(self, app: Any = None) -> None:
         self._app = app
 
-    def bind(self, app: Any) -> RunWorkflow:
+    def bind(self, app: Any) -> Self:
         """Return the same for one app; without it the current app is used."""
-        return RunWorkflow(app)
+        return type(self)(app)
+
+    def _signature(self, *args: Any, **kwargs: Any) -> Any:
+        app = self._app or _current()
+        return app.signature(self.name, args=args, kwargs=kwargs).set(**_destination(app))
+
+
+class RunWorkflow(ByName):
+    """The task ``celeriac.run_workflow``."""
+
+    name = RUN_WORKFLOW
 
     def s(self, document: str, inputs: Mapping[str, Any] | None = None, **options: Any) -> Any:
         """Return a signature, for the caller's own chains, groups and chords."""
-        app = self._app or _current()
-        made = app.signature(self.name, kwargs=request(document, inputs, **options))
-        return made.set(**_destination(app))
+        return self._signature(**request(document, inputs, **options))
 
     def si(self, document: str, inputs: Mapping[str, Any] | None = None, **options: Any) -> Any:
         """Return a signature that takes nothing from the task before it."""
@@ -53,6 +67,31 @@ class RunWorkflow:
     def delay(self, document: str, inputs: Mapping[str, Any] | None = None, **options: Any) -> Any:
         """Send it; returns Celery's ``AsyncResult`` of the run's output object."""
         return self.s(document, inputs, **options).apply_async()
+
+
+class CancelRun(ByName):
+    """The task ``celeriac.cancel_run``: its result is the run's state, None when there is no such run."""
+
+    name = CANCEL_RUN
+
+    def delay(self, run: Any) -> Any:
+        """Cancel a run, given its id or the result of its ``run_workflow.delay``; twice is no error."""
+        return self._signature(_id(run)).apply_async()
+
+
+class CancelStep(ByName):
+    """The task ``celeriac.cancel_step``: its result is the step's state, None when there is no such run or step."""
+
+    name = CANCEL_STEP
+
+    def delay(self, run: Any, step: str) -> Any:
+        """Cancel one step of a run, such as ``align`` or ``align[3]``; the run's ``on_error`` decides the rest."""
+        return self._signature(_id(run), step).apply_async()
+
+
+def _id(run: Any) -> str:
+    """Return a run's id, also from what ``run_workflow.delay`` returned."""
+    return run if isinstance(run, str) else run_of(run.id)
 
 
 def _current() -> Any:
@@ -75,3 +114,5 @@ def _destination(app: Any) -> dict[str, str]:
 
 #: Bound to the current Celery app.
 run_workflow = RunWorkflow()
+cancel_run = CancelRun()
+cancel_step = CancelStep()

@@ -10,12 +10,13 @@ EXECUTE = "celeriac.execute"
 SETTLE = "celeriac.settle"
 GATHER = "celeriac.gather"
 CANCEL_RUN = "celeriac.cancel_run"
+CANCEL_STEP = "celeriac.cancel_step"
 OUTPUTS = "celeriac.outputs"
 SWEEP = "celeriac.sweep"
 
 __all__ = [
-    "ADVANCE", "CANCEL_RUN", "CONTROL_QUEUE", "EXECUTE", "GATHER", "OUTPUTS", "RUN_WORKFLOW", "SETTLE", "SWEEP",
-    "container_of", "is_rabbitmq",
+    "ADVANCE", "CANCEL_RUN", "CANCEL_STEP", "CONTROL_QUEUE", "EXECUTE", "GATHER", "OUTPUTS", "RUN_WORKFLOW", "SETTLE",
+    "SWEEP", "container_of", "is_rabbitmq",
 ]  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from celeriac.slots import Slots
 from config import reaper
 from queues import owners
 from queues.find import PACKAGED, find
-from queues.host import host_budget, host_queue
+from queues.host import HOST_QUEUE, host_budget, host_queue
 from queues.kombu_queues import task_queues
 from queues.slots import HostSlots
 from queues.source import QueueFile
@@ -42,6 +42,12 @@ def local_queues(settings: Settings) -> tuple[Queues, bool]:
         return QueueFile(path), True
     own = (host_queue(budget_of(settings)),)
     return lambda: own, False
+
+
+def given_queues(limits: Sequence[QueueLimits]) -> tuple[Queues, bool]:
+    """Return the queues that an embedded run was submitted with, as :func:`local_queues` does."""
+    own = tuple(limits)
+    return lambda: own, [queue.name for queue in own] != [HOST_QUEUE]
 
 
 def budget_of(settings: Settings) -> Budget:

@@ -6,25 +6,31 @@ import logging
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from celery import Celery
 
 from celeriac.engine import Engine
+from celeriac.resources import QueueLimits
 from celeriac.settings import Settings
 from config.celery_settings import embedded
-from config.composition import assemble, budget_of, host_slots, job_runner, local_queues
+from config.composition import assemble, budget_of, given_queues, host_slots, job_runner, local_queues
 from config.embedded_pool import LanePool
 from config.scanner import Scanner
 from queues.budget import slots
 
 
 @contextmanager
-def running(settings: Settings, on_end: Callable[[str], None]) -> Iterator[Engine]:
-    """Run a worker in a thread of this process, on every queue; stop it at the end."""
-    queues, from_file = local_queues(settings)
+def running(
+    settings: Settings, on_end: Callable[[str], None], limits: Sequence[QueueLimits] | None = None
+) -> Iterator[Engine]:
+    """Run a worker in a thread of this process, on every queue; stop it at the end.
+
+    ``limits``: the queues of a run that was submitted before; None: those of now.
+    """
+    queues, from_file = local_queues(settings) if limits is None else given_queues(limits)
     app = Celery("celeriac")
     app.set_default()  # for all threads: the current app is one a thread
     app.conf.update(embedded(queues()))

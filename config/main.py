@@ -15,11 +15,13 @@ from celeriac.settings import EMBEDDED, Settings
 class Runtime:
     """Gives the command line what only the application has. Nothing is imported before it is needed."""
 
-    def embedded(self, settings: Settings, on_end: Callable[[str], None]) -> AbstractContextManager[Any]:
-        """Return an engine with a worker in this process."""
+    def embedded(
+        self, settings: Settings, on_end: Callable[[str], None], queues: Sequence[QueueLimits] | None = None
+    ) -> AbstractContextManager[Any]:
+        """Return an engine with a worker in this process; ``queues``: those of a run that was submitted before."""
         from config.embedded import running
 
-        return running(settings, on_end)
+        return running(settings, on_end, queues)
 
     def is_embedded(self, settings: Settings) -> bool:
         """Whether `celeriac run` works alone rather than with the workers of a broker."""

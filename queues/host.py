@@ -15,9 +15,13 @@ log = logging.getLogger(__name__)
 _MIB = 1024 * 1024
 
 
+#: The queue of runs with no queue file at hand.
+HOST_QUEUE = "local"
+
+
 def host_queue(budget: Budget) -> QueueLimits:
     """Return one queue named ``local`` with all that a host may give, for runs with no queue file at hand."""
-    return QueueLimits("local", cpus=budget.cpus, ram=budget.ram, gpus=len(budget.gpus))
+    return QueueLimits(HOST_QUEUE, cpus=budget.cpus, ram=budget.ram, gpus=len(budget.gpus))
 
 
 def host_budget(root: Path = Path("/"), *, cpus: float = 0, ram: int = 0, gpus: Sequence[str] | None = None) -> Budget:

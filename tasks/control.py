@@ -11,6 +11,7 @@ from celeriac.engine.advance import advance as go_on
 from celeriac.engine.cancel import cancel
 from celeriac.engine.outcome import outcome
 from celeriac.engine.scan import scan
+from celeriac.engine.stop import cancel_step as stop
 from celeriac.errors import CeleriacError
 from tasks.callers import send_home
 from tasks.engine import engine_of
@@ -38,6 +39,12 @@ def gather(self: Any, run: str, batch: str) -> None:
 def cancel_run(self: Any, run: str) -> str | None:
     """Cancel a run; its state, or None when there is none of that id."""
     return cancel(engine_of(self.app), run)
+
+
+@shared_task(name=names.CANCEL_STEP, bind=True)
+def cancel_step(self: Any, run: str, step: str) -> str | None:
+    """Cancel a step of a run; its state, or None when there is no such run or step."""
+    return stop(engine_of(self.app), run, step)
 
 
 @shared_task(name=names.OUTPUTS, bind=True, throws=(CeleriacError,))

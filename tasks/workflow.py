@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from typing import Any
 
@@ -46,17 +45,12 @@ def run_workflow(self: Any, *given: Any, document: str | None = None, **options:
     engine = engine_of(self.app)
     run_options = RunOptions.from_json({"eval_timeout": engine.settings.eval_timeout, **options})
     submission = check(engine, os.fspath(document), None, run_options, inputs or {})
-    run, messages = submit(engine, submission, reply=_reply(self.request), run=_run_id(self.request.id))
+    run, messages = submit(engine, submission, reply=_reply(self.request), run=client.run_of(self.request.id))
     if messages:
         self.update_state(state="STARTED", meta={"run": run})
     advance(engine, run)
     engine.drop(messages)
     raise Ignore  # the result comes from `celeriac.outputs`, under the same id, when the run has ended
-
-
-def _run_id(task: str) -> str:
-    """Return the id of a task's run: the same when the message comes twice, so that there is one run."""
-    return hashlib.sha256(task.encode()).hexdigest()[:12]
 
 
 def _reply(request: Any) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from celeriac.errors import EXIT_FAILED, CeleriacError, UsageError
 class Runtime(Protocol):
     """What only the application has, not the client library (``config/main.py``)."""
 
-    def embedded(self, settings: Any, on_end: Any) -> AbstractContextManager[Any]:
-        """Return an engine with a worker in this process."""
+    def embedded(self, settings: Any, on_end: Any, queues: Any = None) -> AbstractContextManager[Any]:
+        """Return an engine with a worker in this process; ``queues``: those of a run that was submitted before."""
 
     def is_embedded(self, settings: Any) -> bool:
         """Whether `celeriac run` works alone rather than with the workers of a broker."""
@@ -53,7 +53,9 @@ COMMANDS = {
     "outputs": "print the outputs of a run or of one of its steps",
     "logs": "show what the tools of a run printed",
     "list": "list the runs",
-    "cancel": "cancel a run: its tools are stopped, what waits never starts",
+    "cancel": "cancel a run or a step: its tools are stopped, what waits never starts",
+    "resume": "go on with a run whose process or host has died",
+    "retry": "do again what failed of a run, or a step and all that depends on it",
     "clean": "remove what ended runs left on disk, except their outputs",
     "why": "explain why a step is on the queue that it is on",
     "queues": "show the queues, their limits and who serves them",
