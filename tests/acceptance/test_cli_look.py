@@ -20,10 +20,11 @@ RUN_KEYS = {
 }  # fmt: skip
 STEP_KEYS = {
     "step", "kind", "state", "total", "done", "counts", "started", "ended", "seconds", "queue", "host", "exit_code",
+    "reused",
 }  # fmt: skip
 ITEM_KEYS = {
     "path", "step", "kind", "state", "attempt", "queue", "host", "exit_code", "started", "ended", "peak_memory",
-    "cpu_seconds", "error", "logs",
+    "cpu_seconds", "error", "logs", "reused",
 }  # fmt: skip
 
 
