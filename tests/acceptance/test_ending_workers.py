@@ -6,12 +6,13 @@ import os
 import secrets
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from subprocess import Popen
 
 import psutil
 import pytest
+import redis
 
 from celeriac.journal.tables import Record
 from queues.ledger import overview
@@ -46,11 +47,19 @@ steps:
 CPUS = os.cpu_count() or 1
 
 
+def broker(redis_url: str) -> str:
+    """Return the URL of an empty Redis database."""
+    url = redis_url.removesuffix("/0") + "/12"
+    with closing(redis.Redis.from_url(url)) as server:
+        server.flushdb()
+    return url
+
+
 @pytest.fixture
 def site(redis_url: str, tmp_path: Path) -> Iterator[Site]:
     # a lease that never runs out: what goes on does so because somebody was told
     settings = {
-        "BROKER_URL": redis_url.removesuffix("/0") + "/12", "DRAIN": "600", "LEASE": "3600", "HEARTBEAT": "60",
+        "BROKER_URL": broker(redis_url), "DRAIN": "600", "LEASE": "3600", "HEARTBEAT": "60",
         "SCAN_INTERVAL": "1",
     }  # fmt: skip
     made = Site(Desk(tmp_path, {f"CELERIAC_{key}": value for key, value in settings.items()}))
