@@ -49,13 +49,14 @@ class Digests:
             known = self._known.get(path)
         if known is not None and known[0] == mark:
             return known[1]
-        digest = self._store.get(path, mark) if self._store and found.st_size > LARGE else None
+        store = self._store if found.st_size > LARGE else None
+        digest = store.get(path, mark) if store is not None else None
         if digest is None:
             mark, digest = _read(path)
             if time.time() - found.st_ctime < SETTLED:
                 return digest
-            if self._store and found.st_size > LARGE:
-                self._store.put(path, mark, digest)
+            if store is not None:
+                store.put(path, mark, digest)
         self._remember(path, mark, digest)
         return digest
 

@@ -37,6 +37,7 @@ _NAMES = frozenset({"id", "name", "type", "items", "symbols"})
 _VERSION = "http://commonwl.org/cwltool#original_cwlVersion"
 #: $(runtime) but for what is another one for each attempt.
 _RUNTIME = re.compile(r"\bruntime\b(?!\s*\.\s*(?:outdir|tmpdir|exitCode)\b)")
+_MADE_UP = re.compile("[0-9a-f]{40}")
 _LOCATION = re.compile(r"\blocation\b")
 _KEPT = "celeriac_resolved"
 
@@ -62,11 +63,12 @@ def resolved(tool: Process) -> Resolved:
 
 def _resolve(tool: Process) -> Resolved:
     fields = {name: tool.tool[name] for name in tool.tool if name not in _NOT_FIELDS and not re.search(r"[:$]", name)}
-    parts = {f"tool.{name}": _plain(value) for name, value in fields.items()}
     for name in ("inputs", "outputs"):
-        parts[f"tool.{name}"] = [
-            _plain({key: value for key, value in port.items() if key not in _NOT_OF_PORTS}) for port in fields[name]
+        fields[name] = [
+            {key: value for key, value in port.items() if key not in _NOT_OF_PORTS} for port in tool.tool[name]
         ]
+    made_up = {tool.tool.get(name): f"any {name}" for name in ("stdout", "stderr")}
+    parts = {f"tool.{name}": _plain(_renamed(value, made_up), name) for name, value in fields.items()}
     parts["tool.cwlVersion"] = str(tool.metadata.get(_VERSION))
     demands = _in_force(tool)
     requirements = {
@@ -113,6 +115,15 @@ def _plain(value: Any, field: str = "") -> Any:
     if field in _NAMES and isinstance(value, str) and "#" in value:
         return shortname(value)
     return value
+
+
+def _renamed(value: Any, made_up: Mapping[Any, str]) -> Any:
+    """Replace file names that the loader made of the whole document, since that gives none."""
+    if isinstance(value, Mapping):
+        return {name: _renamed(part, made_up) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_renamed(part, made_up) for part in value]
+    return made_up.get(value, value) if isinstance(value, str) and _MADE_UP.fullmatch(value) else value
 
 
 def _names_files(value: Any) -> bool:
