@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from celeriac.engine.reuse import release
 from celeriac.engine.turn import Turn
-from celeriac.errors import CeleriacError, StepFailed
+from celeriac.errors import Cancelled, CeleriacError, JournalUnavailable, StepFailed
 from celeriac.job.options import RunOptions
 from celeriac.job.publish import printable, publish
 from celeriac.journal import nodes, runs
@@ -56,6 +57,26 @@ def _alone(directory: Path) -> Iterator[bool]:
         yield alone
 
 
+class _Wanted:
+    """Called while outputs are published; it asks the journal seldom whether they are wanted still."""
+
+    def __init__(self, engine: Engine, run: str) -> None:
+        self._engine = engine
+        self._run = run
+        self._asked = time.monotonic()
+
+    def __call__(self) -> None:
+        """Raise :class:`~celeriac.errors.Cancelled` when the run is no longer under way."""
+        now = time.monotonic()
+        if now - self._asked < self._engine.settings.cancel_poll:
+            return
+        self._asked = now
+        with suppress(JournalUnavailable), self._engine.database.read() as connection:
+            row = runs.short(connection, self._run)
+            if row is None or row.state != RunState.RUNNING:
+                raise Cancelled(f"run {self._run} is no longer under way")
+
+
 def _finish(engine: Engine, run: str, row: Record, root: Record, options: RunOptions) -> None:
     failed = root.state != NodeState.SUCCESS
     outputs: dict[str, Any] | None = root.outputs
@@ -64,8 +85,13 @@ def _finish(engine: Engine, run: str, row: Record, root: Record, options: RunOpt
     if outputs is not None and (not failed or options.on_error == "continue"):
         outdir = Path(options.outdir) if options.outdir else scratch / "outputs"
         try:
-            found = publish(outputs, outdir, scratch, run, checksums=options.compute_checksum, reach=engine.reach)
+            found = publish(
+                outputs, outdir, scratch, run, checksums=options.compute_checksum, reach=engine.reach,
+                check=_Wanted(engine, run),
+            )  # fmt: skip
             outputs = printable(found)
+        except Cancelled:
+            return
         except CeleriacError as problem:
             failed, error, outputs = True, problem.to_dict(), None
         except Exception as problem:  # a bug: the run must end all the same, and name it

@@ -17,11 +17,14 @@ from celeriac.document.binding import binding
 from celeriac.errors import DocumentError, UnsupportedError
 from celeriac.job.options import RunOptions
 from celeriac.job.place import Place
+from celeriac.job.watch import Check, WatchedAccess, never
 from celeriac.resources import Resources
 
 
-def context(options: RunOptions, place: Place, name: str, granted: Resources | None = None) -> RuntimeContext:
-    """Return cwltool's settings for one job; ``granted`` is what $(runtime) tells it."""
+def context(
+    options: RunOptions, place: Place, name: str, granted: Resources | None = None, check: Check = never
+) -> RuntimeContext:
+    """Return cwltool's settings for one job; ``granted`` is what $(runtime) tells it, ``check`` ends long reads."""
     made = RuntimeContext(
         {
             "basedir": options.basedir or "/",
@@ -41,6 +44,8 @@ def context(options: RunOptions, place: Place, name: str, granted: Resources | N
             "name": name,
         }
     )
+    if check is not never:
+        made.make_fs_access = functools.partial(WatchedAccess, check=check)  # type: ignore[assignment]
     if granted is not None:
         made.select_resources = functools.partial(_told, granted)
     if options.default_container:

@@ -10,7 +10,6 @@ from typing import Any
 
 from cwltool.pathmapper import PathMapper
 from cwltool.process import compute_checksums, stage_files
-from cwltool.stdfsaccess import StdFsAccess
 from cwltool.utils import adjustDirObjs, normalizeFilesDirs, visit_files, visit_files_directories
 from schema_salad.ref_resolver import file_uri, uri_file_path
 
@@ -18,16 +17,25 @@ from celeriac.errors import StepFailed
 from celeriac.failpoints import Reach, nothing
 from celeriac.job.stage import check_targets
 from celeriac.job.trees import copy_file, copy_tree, entries
+from celeriac.job.watch import Check, WatchedAccess, never
 
 
 def publish(
-    outputs: dict[str, Any], outdir: Path, scratch: Path, name: str, *, checksums: bool, reach: Reach = nothing
+    outputs: dict[str, Any],
+    outdir: Path,
+    scratch: Path,
+    name: str,
+    *,
+    checksums: bool,
+    reach: Reach = nothing,
+    check: Check = never,
 ) -> dict[str, Any]:
     """Return the outputs with their new locations, after everything was put under ``outdir``.
 
     The outputs are changed in place: those of a large scatter are not held twice. Files of the run's own
     directory (``scratch``) are linked where that is possible, so that nothing is read twice; others are
-    copied. All is prepared beside its place and then renamed into it.
+    copied. All is prepared beside its place and then renamed into it. ``check`` is called
+    meanwhile; where it raises, nothing is left.
     """
     result = outputs
     adjustDirObjs(result, _list)
@@ -42,9 +50,10 @@ def publish(
         visit_files_directories(found, _real_location)
         mapper = PathMapper(found, "", str(waiting), separateDirs=False)
         check_targets(mapper, str(waiting))
-        stage_files(mapper, stage_func=_placer(scratch), symlink=False, fix_conflicts=True)
+        stage_files(mapper, stage_func=_placer(scratch, check), symlink=False, fix_conflicts=True)
         _relocate(result, mapper, waiting, outdir)
         _refuse(waiting, outdir)
+        check()
         for entry in sorted(os.listdir(waiting)):
             reach("rename.before")
             _move(waiting / entry, outdir / entry)
@@ -57,7 +66,8 @@ def publish(
     finally:
         shutil.rmtree(waiting, ignore_errors=True)
     if checksums:
-        visit_files(result, lambda file: compute_checksums(StdFsAccess(""), file))
+        files = WatchedAccess("", check)
+        visit_files(result, lambda file: compute_checksums(files, file))
     return result
 
 
@@ -96,15 +106,15 @@ def _real_location(item: Any) -> None:
         item["location"] = os.path.realpath(location)
 
 
-def _placer(scratch: Path) -> Callable[[str, str], None]:
+def _placer(scratch: Path, check: Check) -> Callable[[str, str], None]:
     own = os.path.realpath(scratch) + os.sep
 
     def place(source: str, target: str) -> None:
         source = os.path.realpath(source)
         if os.path.isdir(source):
-            copy_tree(source, target, own)
+            copy_tree(source, target, own, check)
         else:
-            copy_file(source, target, own)
+            copy_file(source, target, own, check)
 
     return place
 

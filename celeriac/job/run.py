@@ -117,7 +117,12 @@ class JobRunner:
         place, options = request.place, request.options
         for directory in (place.root, place.out, place.tmp):
             directory.mkdir(parents=True, exist_ok=True)
-        made = building.context(options, place, request.name, request.granted)
+
+        def check() -> None:
+            if cancel.cancelled:
+                raise cancel.error(request.title)
+
+        made = building.context(options, place, request.name, request.granted, check)
         try:
             job = building.build(tool, request.inputs, made)
             check_inputs(job.pathmapper)
@@ -128,12 +133,13 @@ class JobRunner:
                 link(job, literals)
                 command, runner = process_command(job, request), self._runner("processes")
             else:
-                mounts = Mounts(job, place, any_path=docker_required(job))
+                mounts = Mounts(job, place, docker_required(job), check)
                 mounts.stage(job.pathmapper)
                 if literals is not None:
                     mounts.stage(literals, literals=True)
                 command, runner = container_command(job, request, image, mounts), self._runner("containers")
         except Exception as error:
+            check()
             raise named(error, f"'{request.title}' can't be run") from error
         try:
             ended = runner.run(command, cancel)
@@ -143,13 +149,15 @@ class JobRunner:
                 error.hint = f"queue {request.queue} ends what runs longer than its max_runtime: take another queue"
             account.add(error, command)
             raise
-        if cancel.cancelled:
-            raise Cancelled(f"'{request.title}' was stopped: {cancel.reason}")
+        check()
         if mounts is not None:
             mounts.tame_links()
         if literals is not None:
             relink_initialworkdir(literals, job.outdir, job.builder.outdir, inplace_update=job.inplace_update)
-        return _collect(job, request, command, ended, self._memory)
+        report = _collect(job, request, command, ended, self._memory)
+        if report.outcome is not Outcome.SUCCESS:  # it may have been broken off
+            check()
+        return report
 
 
 def _guarded(work: Callable[[], JobReport]) -> JobReport:

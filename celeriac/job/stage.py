@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import tempfile
@@ -15,6 +16,7 @@ from cwltool.utils import ensure_non_writable, ensure_writable
 from celeriac.container.base import Mount
 from celeriac.errors import DocumentError, InputError
 from celeriac.job.place import Place
+from celeriac.job.watch import Check, copy, never
 
 CONTAINER_TMP = "/tmp"
 
@@ -55,7 +57,8 @@ def link(job: JobBase, literals: PathMapper | None) -> None:
 class Mounts:
     """Collects the mounts of one container, copying what the tool may write."""
 
-    def __init__(self, job: JobBase, place: Place, any_path: bool) -> None:
+    def __init__(self, job: JobBase, place: Place, any_path: bool, check: Check = never) -> None:
+        self._check = check
         self._job = job
         self._place = place
         self._inner = job.builder.outdir
@@ -150,9 +153,10 @@ class Mounts:
         if literal:
             path.mkdir(exist_ok=True)
         elif entry.type == "WritableFile":
-            shutil.copy(entry.resolved, path)
+            copy(entry.resolved, str(path), self._check)
         else:
-            shutil.copytree(entry.resolved, path, dirs_exist_ok=True)
+            copying = functools.partial(copy, check=self._check)
+            shutil.copytree(entry.resolved, path, dirs_exist_ok=True, copy_function=copying)
         ensure_writable(str(path), include_root=True)
         if host is None:
             self._add(str(path), entry.target, writable=True)

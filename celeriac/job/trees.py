@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
+
+from celeriac.job.watch import Check, copy, never
 
 
 def entries(path: str, above: frozenset[str]) -> Iterator[tuple[str, str, str]]:
@@ -21,7 +22,7 @@ def entries(path: str, above: frozenset[str]) -> Iterator[tuple[str, str, str]]:
             yield name, "File", real
 
 
-def copy_file(source: str, target: str, own: str) -> None:
+def copy_file(source: str, target: str, own: str, check: Check = never) -> None:
     """Copy a file, or link it where it lies under ``own`` (with a slash at its end): nobody changes it there."""
     if source.startswith(own):
         try:
@@ -29,15 +30,17 @@ def copy_file(source: str, target: str, own: str) -> None:
             return
         except OSError:
             pass  # another file system, or one without links
-    shutil.copy2(source, target)
+    copy(source, target, check)
 
 
-def copy_tree(source: str, target: str, own: str, above: frozenset[str] = frozenset()) -> None:
+def copy_tree(
+    source: str, target: str, own: str, check: Check = never, above: frozenset[str] = frozenset()
+) -> None:
     """Copy what :func:`entries` yields of a directory, a real path, as :func:`copy_file` does."""
     os.makedirs(target, exist_ok=True)
     above |= {source}
     for name, kind, real in entries(source, above):
         if kind == "Directory":
-            copy_tree(real, os.path.join(target, name), own, above)
+            copy_tree(real, os.path.join(target, name), own, check, above)
         else:
-            copy_file(real, os.path.join(target, name), own)
+            copy_file(real, os.path.join(target, name), own, check)
