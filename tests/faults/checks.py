@@ -6,9 +6,12 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import docker
+from docker.errors import DockerException
 
 from celeriac.container.procfs import environment, pids, stat
 from celeriac.container.tree import MARK
@@ -75,12 +78,15 @@ def containers(site: Site) -> list[str]:
     names = set(site.view.runs())
     with docker.APIClient(base_url=site.docker) as client:
         found = client.containers(all=True, filters={"label": "celeriac.run"})
-    return [
-        f"container {one['Id'][:12]} ({one['State']}) of {one['Labels'].get('celeriac.step')} "
-        f"attempt {one['Labels'].get('celeriac.attempt')}"
-        for one in found
-        if one["Labels"]["celeriac.run"] in names
-    ]
+        return [_tell(client, one) for one in found if one["Labels"]["celeriac.run"] in names]
+
+
+def _tell(client: docker.APIClient, one: dict[str, Any]) -> str:
+    """Say what a container is, and what runs in it."""
+    labels, inside = one["Labels"], ""
+    with suppress(DockerException):  # it does not run
+        inside = str([row[-1] for row in client.top(one["Id"])["Processes"] or []])
+    return f"container {one['Id'][:12]} ({one['Status']}) of {labels} {inside}"
 
 
 def processes(site: Site) -> list[str]:

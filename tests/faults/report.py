@@ -30,7 +30,8 @@ class Fault:
 
     def recovered(self, ended: Sequence[Record], run: Record) -> None:
         """Take note of how long it took till each step that was hit had succeeded, or else any did."""
-        seconds = [_recovery(moment, ended, run) for moment in self.moments]
+        # where one fault follows another, a step that is hit again and again says nothing of either
+        seconds = [_recovery(moment, ended, run, strict=self.kind != "random") for moment in self.moments]
         self.recovery = max([*seconds, self.recovery or 0.0])
 
     @property
@@ -41,14 +42,14 @@ class Fault:
         return (f"{self.kind}: {self.name}", str(len(self.moments)), outcome, str(self.left), recovery)
 
 
-def _recovery(moment: float, ended: Sequence[Record], run: Record) -> float:
+def _recovery(moment: float, ended: Sequence[Record], run: Record, *, strict: bool) -> float:
     hit = {
         attempt.path
         for attempt in ended
         if not succeeded(attempt) and attempt.created <= moment and (attempt.ended is None or attempt.ended >= moment)
     }
     after = [attempt for attempt in ended if succeeded(attempt) and attempt.ended >= moment]
-    again = [attempt.ended for attempt in after if attempt.path in hit]
+    again = [attempt.ended for attempt in after if attempt.path in hit] if strict else []
     ends = [max(again)] if again else [attempt.ended for attempt in after] + [run.ended]
     return max(0.0, float(min(ends)) - moment)
 
