@@ -183,6 +183,10 @@ class TimeLimitExceeded(ContainerError):
     """The tool ran longer than its ToolTimeLimit and was ended."""
 
 
+class DiskFull(ContainerError):
+    """A file system has less room than is needed; it is not the tool's own failure."""
+
+
 class KilledFromOutside(ContainerError):
     """Somebody or something else ended the tool; it is not the tool's own failure."""
 

@@ -59,6 +59,8 @@ class Settings:
     host_cpus: float = 0.0  # cores of this host that steps may use; 0: all
     host_ram: int = 0  # MiB of this host that steps may use; 0: all
     host_gpus: str = "auto"  # ids of GPUs that steps may use, such as "0,1"; "auto": all, "none": none
+    disk_reserve: int = 256  # MiB that are to be free where a run's directory is before a step starts; 0: any
+    disk_patience: float = 600.0  # how long a step waits for that before it fails
     connect_timeout: float = 5.0  # of broker, journal and engine at start
     temporary_attempts: int = 3  # tries of a step whose tool says that a failure was temporary
     retry_delay: float = 1.0  # before the second try of a step; twice as long before each further one
@@ -180,7 +182,7 @@ def _from_file(path: Path | None) -> dict[str, Any]:
 _KINDS: dict[str, type] = {"Path": Path, "str": str, "float": float, "int": int, "bool": bool}
 _NAMES = {Path: "a path", str: "a text", float: "a number", int: "a whole number", bool: "true or false"}
 #: Numbers that may be 0; all others are above it.
-_MAY_BE_ZERO = {"drain", "slots", "host_cpus", "host_ram", "retry_delay"}
+_MAY_BE_ZERO = {"disk_reserve", "drain", "slots", "host_cpus", "host_ram", "retry_delay"}
 _BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
 

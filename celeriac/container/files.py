@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO
 
+from celeriac.container.disk import is_full, no_room
 from celeriac.errors import ContainerError
 
 
@@ -19,7 +20,7 @@ def open_input(path: Path) -> BinaryIO:
 def open_output(path: Path) -> BinaryIO:
     """Open what a tool writes, emptied.
 
-    Raises :class:`~celeriac.errors.ContainerError` if it can't be written.
+    Raises :class:`~celeriac.errors.ContainerError` if it can't be written, its child DiskFull for want of room.
     In append mode, so that standard output and standard error may be the same file.
     """
     try:
@@ -30,4 +31,6 @@ def open_output(path: Path) -> BinaryIO:
 
 
 def _failed(what: str, path: Path, problem: str, error: OSError) -> ContainerError:
+    if is_full(error):
+        return no_room(f"the tool's {what} '{path}' {problem}", path)
     return ContainerError(f"the tool's {what} '{path}' {problem}: {error.strerror}", path=str(path))

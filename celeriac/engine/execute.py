@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from celeriac.container.base import CancelToken
+from celeriac.container.disk import is_full, no_room
 from celeriac.document.load import Document
 from celeriac.engine.passing import pass_on
 from celeriac.engine.reuse import earlier
+from celeriac.engine.room import Room, slot_with_room
 from celeriac.engine.waiting import Waiting, offer
 from celeriac.errors import Cancelled, CeleriacError, JournalUnavailable, StepFailed
 from celeriac.graph.translate import short
@@ -49,14 +51,17 @@ def execute(engine: Engine, attempt: str) -> dict[str, Any] | None:
             return None
         if offered.granted is None:
             return _execute(engine, attempt, Slot())
-        return _with_slot(engine, attempt, offered.path, Resources(**offered.granted))
+        return _with_slot(engine, attempt, offered)
 
 
-def _with_slot(engine: Engine, attempt: str, path: str, granted: Resources) -> dict[str, Any] | None:
+def _with_slot(engine: Engine, attempt: str, offered: Record) -> dict[str, Any] | None:
+    granted, title = Resources(**offered.granted), offered.path or offered.name
+    options = engine.options(offered.run_id, offered.options)
+    room = Room(engine, title, engine.directory(offered.run_id, options))
     try:
         try:
-            slot = engine.slots.take(attempt, granted, Waiting(engine, attempt, path or "the tool", granted))
-        except CeleriacError as error:  # the host is too small, or its ledger can't be used: the run has to say so
+            slot = slot_with_room(engine, attempt, granted, room, Waiting(engine, attempt, title, granted, room))
+        except CeleriacError as error:  # the host is too small or full, its ledger can't be used: the run has to say so
             return _execute(engine, attempt, Slot(), error)
         if slot is not None:
             return _execute(engine, attempt, slot)
@@ -167,6 +172,8 @@ def _run(
         report = engine.jobs.run(request, token)
     except Exception as error:
         title = claimed.path or work.name
+        if is_full(error):
+            return JobReport(Outcome.INFRASTRUCTURE, error=no_room(f"'{title}' could not be run", place.root))
         log.error("attempt %s of '%s' failed by a fault of Celeriac's own: %r", claimed.id, title, error)
         failure = StepFailed(
             f"'{title}' could not be run: {type(error).__name__}: {error}",

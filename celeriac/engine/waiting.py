@@ -12,6 +12,7 @@ from celeriac.resources import Resources
 
 if TYPE_CHECKING:
     from celeriac.engine.engine import Engine
+    from celeriac.engine.room import Room
 
 log = logging.getLogger(__name__)
 
@@ -28,11 +29,12 @@ def offer(engine: Engine, attempt: str) -> Record | None:
 class Waiting:
     """Called while one attempt waits, tells whether it can be claimed still; it asks the journal seldom."""
 
-    def __init__(self, engine: Engine, attempt: str, title: str, granted: Resources) -> None:
+    def __init__(self, engine: Engine, attempt: str, title: str, granted: Resources, room: Room) -> None:
         self._engine = engine
         self._attempt = attempt
         self._title = title
         self._granted = granted
+        self._room = room
         self._began = self._asked = time.monotonic()
 
     def __call__(self) -> bool:
@@ -49,7 +51,7 @@ class Waiting:
 
     def _explain(self) -> None:
         """Say once what a person in front of an embedded run can't see: nothing of it runs, others do."""
-        if self._engine.fair or not self._engine.leases.idle or self._engine.told_of_waiting:
+        if self._engine.fair or not self._engine.leases.idle or self._engine.told_of_waiting or self._room.lacks:
             return
         self._engine.told_of_waiting = True
         log.warning(

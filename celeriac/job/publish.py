@@ -13,6 +13,7 @@ from cwltool.process import compute_checksums, stage_files
 from cwltool.utils import adjustDirObjs, normalizeFilesDirs, visit_files, visit_files_directories
 from schema_salad.ref_resolver import file_uri, uri_file_path
 
+from celeriac.container.disk import is_full, no_room
 from celeriac.errors import StepFailed
 from celeriac.failpoints import Reach, nothing
 from celeriac.job.stage import check_targets
@@ -59,6 +60,8 @@ def publish(
             _move(waiting / entry, outdir / entry)
             reach("rename.after")
     except OSError as error:
+        if is_full(error):
+            raise no_room(f"the outputs can't be written to {outdir}", outdir) from error
         raise StepFailed(
             f"the outputs can't be written to {outdir}: {error.strerror or error}",
             hint="is there room, and may you write there?",

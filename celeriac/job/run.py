@@ -15,11 +15,13 @@ from cwltool.job import JobBase, relink_initialworkdir
 from cwltool.utils import bytes2str_in_dicts, normalizeFilesDirs
 
 from celeriac.container.base import CancelToken, Command, ExitReport, Runner
+from celeriac.container.disk import is_full, no_room
 from celeriac.container.leftovers import clear
 from celeriac.document.binding import bind
 from celeriac.errors import (
     Cancelled,
     CeleriacError,
+    DiskFull,
     EngineUnreachable,
     KilledFromOutside,
     NameTaken,
@@ -140,6 +142,8 @@ class JobRunner:
                 command, runner = container_command(job, request, image, mounts), self._runner("containers")
         except Exception as error:
             check()
+            if is_full(error):
+                raise no_room(f"the inputs of '{request.title}' can't be staged", place.root) from error
             raise named(error, f"'{request.title}' can't be run") from error
         try:
             ended = runner.run(command, cancel)
@@ -165,7 +169,7 @@ def _guarded(work: Callable[[], JobReport]) -> JobReport:
         return work()
     except Cancelled as error:
         return JobReport(Outcome.CANCELED, error=error)
-    except (EngineUnreachable, KilledFromOutside, NameTaken) as error:
+    except (DiskFull, EngineUnreachable, KilledFromOutside, NameTaken) as error:
         return _failed(Outcome.INFRASTRUCTURE, error)
     except OutOfMemory as error:
         return _failed(Outcome.OUT_OF_MEMORY, error)
@@ -204,6 +208,8 @@ def _collect(job: JobBase, request: JobRequest, command: Command, ended: ExitRep
             outputs = bytes2str_in_dicts(job.collect_outputs(job.outdir, ended.exit_code))
             normalizeFilesDirs(outputs)
         except Exception as failure:
+            if is_full(failure):
+                raise no_room(f"the outputs of '{request.title}' can't be collected", request.place.root) from failure
             outcome, error = Outcome.PERMANENT, _named_output(failure, request.title)
             account.add(error, command)
     else:

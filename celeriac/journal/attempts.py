@@ -66,7 +66,7 @@ def lost_here(connection: Connection, run: str, path: str, host: str) -> list[st
 _IN_RUN = attempts.join(runs, runs.c.id == attempts.c.run_id)
 _IN_NODE = _IN_RUN.join(nodes, (nodes.c.run_id == attempts.c.run_id) & (nodes.c.path == attempts.c.path))
 _OFFER = (
-    select(attempts.c.path, attempts.c.granted)
+    select(attempts.c.run_id, attempts.c.path, attempts.c.granted, runs.c.name, runs.c.options)
     .select_from(_IN_NODE)
     .where(
         attempts.c.id == bindparam("attempt"),

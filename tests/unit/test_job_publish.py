@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from celeriac.errors import StepFailed
+from celeriac.errors import DiskFull, StepFailed
 from celeriac.job.publish import printable, publish
 
 
@@ -184,7 +184,8 @@ def test_a_copy_that_fails_leaves_nothing_of_the_others(
     monkeypatch.setattr(shutil, "copy2", full)
     if broken == "link":
         monkeypatch.setattr(os, "link", full)
-    with pytest.raises(StepFailed, match=f"can't be written to {outdir}: No space left") as caught:
+    said = f"can't be written to {outdir}: the file system .* has no room"
+    with pytest.raises(DiskFull, match=said) as caught:
         publish(outputs, outdir, scratch, "run1", checksums=True)
     assert caught.value.hint
     assert sorted(os.listdir(outdir)) == ["a"]

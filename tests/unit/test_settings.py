@@ -17,7 +17,8 @@ NAMES = [field.name for field in fields(Settings)]
 NUMBERS = [field.name for field in fields(Settings) if field.type in ("int", "float")]
 WHOLE = [field.name for field in fields(Settings) if field.type == "int"]
 TEXTS = [field.name for field in fields(Settings) if field.type == "str"]
-MAY_BE_ZERO = {"drain", "slots", "host_cpus", "host_ram", "retry_delay"}  # each means: as there is, or none
+#: Each means then: as there is, or none.
+MAY_BE_ZERO = {"disk_reserve", "drain", "slots", "host_cpus", "host_ram", "retry_delay"}
 #: A value of each that is not its default, as TOML and as what comes out.
 OTHER: dict[str, Any] = {
     **{name: f"{name}-value" for name in TEXTS},

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from docker.errors import APIError, NotFound
 
 from celeriac.container.base import Command
+from celeriac.container.disk import is_full, no_room
 from celeriac.container.docker.connection import NO_ANSWER, Connection
 from celeriac.container.docker.outage import Outage
 from celeriac.container.docker.state import State
@@ -108,8 +109,11 @@ class Follower:
         try:
             self.streams.pump(events)
         except OutputFailed as error:
-            self._end(ContainerError(f"the output of '{self.command.name}' could not be written: {error}"))
+            what = f"the output of '{self.command.name}' could not be written"
+            # an engine whose stream nobody reads answers nothing about its container: not even a kill
+            self.streams.close()
             self.streams.end()
+            self._end(no_room(what, self.command.stdout) if is_full(error) else ContainerError(f"{what}: {error}"))
 
     def _stream_rest(self) -> None:
         until = time.monotonic() + LAG

@@ -117,7 +117,7 @@ class Streams:
             self._stdin, self._input_cut = None, True
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; to do it twice is the same as once."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
