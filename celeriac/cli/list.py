@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from celeriac.cli.look import between, duration, iso, journal, print_json, when
+from celeriac.cli.moment import is_interrupted
 from celeriac.errors import UsageError
 from celeriac.states import RunState
 
@@ -54,11 +55,14 @@ def _data(row: Any, now: float) -> dict[str, Any]:
         "ended": iso(row.ended),
         "seconds": round(between(row.created, row.ended or now) or 0.0, 3),
         "error": row.error,
+        "interrupted": is_interrupted(row),
     }
 
 
 def _line(row: Any, now: float) -> tuple[str, ...]:
     message = (row.error or {}).get("message", "").partition("\n")[0] if row.state == RunState.FAILED else ""
+    if is_interrupted(row):
+        message = f"interrupted: `celeriac resume {row.id}` goes on with it"
     return (
         row.id,
         row.state,

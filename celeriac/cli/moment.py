@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import dataclass
 from typing import Any
 
 from celeriac.cli.look import between, duration
 from celeriac.cli.steps import DONE, RunView, view
+from celeriac.container.process_name import is_abandoned
 from celeriac.journal import views
 from celeriac.states import RUN_ENDED, NodeState, RunState
 
@@ -24,6 +26,7 @@ class Moment:
     now: float
     error: dict[str, Any] | None
     view: RunView
+    interrupted: bool = False  # nobody looks after it: the process of its `celeriac run` has died
     failures: tuple[Any, ...] = ()  # the latest, as celeriac.journal.views.failures returns them
 
     @property
@@ -66,6 +69,11 @@ class Moment:
         return f"{self.name} ({self.run}) is {self.state}: {self.counts()} in {duration(self.seconds)}"
 
 
+def is_interrupted(row: Any) -> bool:
+    """Whether a run that has not ended has nobody who goes on with it."""
+    return row.state not in RUN_ENDED and is_abandoned(row.keeper, socket.gethostname())
+
+
 def moment(database: Any, run: str, failures: int | None = 0) -> Moment | None:
     """Look at a run now; ``failures`` is how many to tell, None for all. None when there is no such run."""
     with database.read() as connection:
@@ -86,5 +94,6 @@ def moment(database: Any, run: str, failures: int | None = 0) -> Moment | None:
         now=now,
         error=row.error,
         view=seen,
+        interrupted=is_interrupted(row),
         failures=found,
     )

@@ -85,7 +85,7 @@ class Status:
         from celeriac.cli.progress import Progress
 
         with Progress(SimpleNamespace(database=self.database), self.files.run, sys.stdout, summary=False):
-            while not self.look().over:
+            while not ((seen := self.look()).over or seen.interrupted):
                 time.sleep(PAUSE)
 
     def _stream(self) -> None:
@@ -97,7 +97,7 @@ class Status:
             if (news := _timeless(data)) != told:
                 print_json(data, indent=None)
                 told = news
-            if seen.over:
+            if seen.over or seen.interrupted:
                 return
             time.sleep(PAUSE)
 

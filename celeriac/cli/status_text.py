@@ -24,6 +24,8 @@ def tell(seen: Moment, files: RunFiles, jobs: Sequence[Any] | None, first: Failu
     print(f"{seen.name} ({seen.run}) is {seen.state}")
     ended = f", ended {when(seen.ended)}" if seen.ended else ""
     print(f"  submitted {when(seen.created)}{ended}, {duration(seen.seconds)}; {seen.counts()}")
+    if seen.interrupted:
+        print(f"  interrupted: the process that ran it is gone; `celeriac resume {seen.run}` goes on with it")
     if jobs is None:
         rows = [_step(step, seen) for step in seen.view.steps]
     else:

@@ -15,10 +15,10 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
+from celeriac.container.process_name import process_name
 from celeriac.document.load import Document, DocumentCache
 from celeriac.document.schemas import SchemaCache
 from celeriac.engine.lease import Leases
-from celeriac.engine.owner import owner_name
 from celeriac.engine.presence import Presence
 from celeriac.engine.reuse import JournalDigests
 from celeriac.failpoints import failpoints
@@ -96,7 +96,7 @@ class Engine:
     def owner(self) -> str:
         """The name under which this process holds leases; a forked child has its own."""
         if self._named[0] != os.getpid():
-            self._named = os.getpid(), owner_name(self.host, self._token)
+            self._named = os.getpid(), process_name(self.host, self._token)
         return self._named[1]
 
     @property

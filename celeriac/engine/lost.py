@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from celeriac.engine.owner import is_dead
+from celeriac.container.process_name import is_dead
 from celeriac.engine.turn import Ended, Turn
 from celeriac.errors import StepFailed
 from celeriac.journal import attempts, nodes, runs

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from celeriac.container.process_name import is_dead
 from celeriac.engine.advance import advance
 from celeriac.engine.lost import lose_dead
-from celeriac.engine.owner import is_dead
 from celeriac.engine.scan import repair
 from celeriac.errors import NotFoundError, UsageError
 from celeriac.journal import runs

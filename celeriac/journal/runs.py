@@ -109,7 +109,9 @@ def put(connection: Connection, run: str, **values: Any) -> None:
 
 def recent(connection: Connection, limit: int, state: str | None = None) -> Sequence[Record]:
     """Return the newest runs, newest first."""
-    statement = select(runs.c.id, runs.c.name, runs.c.state, runs.c.created, runs.c.started, runs.c.ended, runs.c.error)
+    statement = select(
+        runs.c.id, runs.c.name, runs.c.state, runs.c.created, runs.c.started, runs.c.ended, runs.c.error, runs.c.keeper
+    )
     if state:
         statement = statement.where(runs.c.state == state)
     return connection.execute(statement.order_by(runs.c.created.desc()).limit(limit)).all()

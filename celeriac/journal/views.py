@@ -63,7 +63,9 @@ def steps(connection: Connection, run: str) -> Sequence[Record]:
 
 def run(connection: Connection, identifier: str) -> Record | None:
     """Return a run without what may be large: no inputs and outputs. None when there is no such run."""
-    statement = select(runs.c.id, runs.c.name, runs.c.state, runs.c.created, runs.c.started, runs.c.ended, runs.c.error)
+    statement = select(
+        runs.c.id, runs.c.name, runs.c.state, runs.c.created, runs.c.started, runs.c.ended, runs.c.error, runs.c.keeper
+    )
     return connection.execute(statement.where(runs.c.id == identifier)).first()
 
 

@@ -16,7 +16,7 @@ from tests.acceptance.commands import CELERIAC, Desk, desk
 
 RUN_KEYS = {
     "id", "name", "state", "created", "started", "ended", "seconds", "directory", "counts", "waiting", "error",
-    "steps", "failures",
+    "interrupted", "steps", "failures",
 }  # fmt: skip
 STEP_KEYS = {
     "step", "kind", "state", "total", "done", "counts", "started", "ended", "seconds", "queue", "host", "exit_code",

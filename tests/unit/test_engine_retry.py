@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from celeriac.container.process_name import is_dead, process_name
 from celeriac.engine.due import wake
 from celeriac.engine.lost import lose
-from celeriac.engine.owner import is_dead, owner_name
 from celeriac.errors import DocumentError, EngineUnreachable
 from celeriac.journal import attempts as tries
 from celeriac.journal.tables import attempts
@@ -182,11 +182,11 @@ def test_a_hint_that_can_not_be_understood_is_named(
 
 
 def test_a_process_is_known_to_live_to_be_dead_or_not_known() -> None:
-    own = owner_name("here", "token")
+    own = process_name("here", "token")
     assert is_dead(own, "here") is False
     assert is_dead(own, "there") is None
     assert is_dead("here:1:what", "here") is None
-    code = "from celeriac.engine.owner import owner_name; print(owner_name('here', 'token'))"
+    code = "from celeriac.container.process_name import process_name; print(process_name('here', 'token'))"
     gone = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
     assert is_dead(gone.strip(), "here") is True
     boot = own.split(".")[1]
@@ -194,7 +194,7 @@ def test_a_process_is_known_to_live_to_be_dead_or_not_known() -> None:
     reborn = own.rsplit(".", 2)
     assert is_dead(f"{reborn[0]}.1.{reborn[2]}", "here") is True, "its number is another's now"
     assert is_dead(f"{reborn[0]}.{reborn[1]}.1", "here") is None, "another namespace"
-    assert len(owner_name("h" * 64, "12345678")) <= 128
+    assert len(process_name("h" * 64, "12345678")) <= 128
 
 
 def _claimed_by(cluster: World, attempt: str, owner: str) -> None:

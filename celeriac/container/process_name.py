@@ -8,7 +8,7 @@ from pathlib import Path
 from celeriac.container.procfs import stat
 
 
-def owner_name(host: str, token: str) -> str:
+def process_name(host: str, token: str) -> str:
     """Return this process's name: ``HOST:PID:TOKEN.BOOT.START.NAMESPACE``.
 
     START is in clock ticks since boot, NAMESPACE the inode of the PID namespace: a number that was given
@@ -16,6 +16,11 @@ def owner_name(host: str, token: str) -> str:
     """
     pid = os.getpid()
     return f"{host}:{pid}:{token}.{_boot()}.{_start(pid)}.{_namespace()}"
+
+
+def is_abandoned(keeper: str | None, host: str) -> bool:
+    """Whether the process that alone looks after a run is known to have ended, so that nobody does."""
+    return keeper is not None and is_dead(keeper, host) is True
 
 
 def is_dead(owner: str, host: str) -> bool | None:
