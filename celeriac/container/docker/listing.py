@@ -15,11 +15,11 @@ log = logging.getLogger(__name__)
 def attempts(connection: Connection, host: str) -> frozenset[str]:
     """Return the attempts with a container, running or not, that a host of this boot id had made.
 
-    Nothing where no engine answers: it may be that there never was one.
+    Nothing where no engine answers, or not soon: it may be that there never was one.
     """
     filters = {"label": [f"{HOST}={host}", ATTEMPT]}
     try:
-        found = connection.client.containers(all=True, filters=filters)
+        found = connection.brisk.containers(all=True, filters=filters)
     except (APIError, *NO_ANSWER) as error:
         log.debug("the containers of this host are not known: %s", error)
         return frozenset()
