@@ -131,8 +131,14 @@ class Site:
 
     def said(self) -> str:
         """Return the workers' last words."""
-        logs = sorted(self.desk.directory.glob("worker-*.log"))
-        return "\n".join(f"--- {log.name}\n{_tail(log)}" for log in logs)
+        return "\n".join(f"--- {log.name}\n{_tail(log)}" for log in self._logs())
+
+    def was_said(self, what: str) -> bool:
+        """Whether any worker has ever said it."""
+        return any(what in log.read_text(errors="replace") for log in self._logs())
+
+    def _logs(self) -> list[Path]:
+        return sorted(self.desk.directory.glob("worker-*.log"))
 
 
 def process_of(attempt: Record) -> int:

@@ -135,3 +135,4 @@ def test_rabbitmq_loses_patience(make_site: MakeSite, fault: Fault) -> None:
     run = site.submit(what)
     fault.injected()
     kept(site, run, what, fault, patience=300)
+    assert site.was_said("PRECONDITION_FAILED"), "the server lost no patience"

@@ -39,6 +39,17 @@ def test_a_step_set_failed_is_killed(make_site: MakeSite, fault: Fault, containe
     ended_as(site, run, RunState.FAILED, "'first-0' was set FAILED in the database", fault)
 
 
+@pytest.mark.fault("by hand", "a step cancelled by command")
+@KINDS
+def test_a_step_that_is_cancelled_is_killed(make_site: MakeSite, fault: Fault, containers: bool) -> None:
+    site = make_site("one")
+    run, attempts = _under_way(site, containers)
+    site.desk("cancel", run, "--step", "first-0")
+    fault.injected()
+    gone(site, attempts)
+    ended_as(site, run, RunState.FAILED, "first-0", fault)
+
+
 @pytest.mark.fault("by hand", "an attempt set canceled in the database")
 @KINDS
 def test_an_attempt_set_canceled_is_killed(make_site: MakeSite, fault: Fault, containers: bool) -> None:
