@@ -74,14 +74,13 @@ def clean(database: Database, directory: Path, wanted: Wanted) -> Iterator[Clean
     else:
         forgotten = dict.fromkeys(places, 0)
     with database.read() as connection:
-        since = cleaning.clock(connection)
         final = _files(cleaning.published(connection))
         made = _files(cleaning.made(connection, condition, forget=wanted.forget))
         paths = chain(_reached(final, inside=False), _reached(made, inside=True))
         kept = Kept(_in(places.values(), paths))
     for row in found:
         one = Cleaned(row.id, row.name, row.state, row.ended, places[row.id], forgotten=forgotten[row.id])
-        _clean(database, row, one, kept, since, wanted)
+        _clean(database, row, one, kept, wanted)
         yield one
 
 
@@ -139,7 +138,7 @@ def _forget(database: Database, found: Sequence[Record]) -> Mapping[str, int]:
     return forgotten
 
 
-def _clean(database: Database, row: Record, one: Cleaned, kept: Kept, since: float, wanted: Wanted) -> None:
+def _clean(database: Database, row: Record, one: Cleaned, kept: Kept, wanted: Wanted) -> None:
     root = str(one.directory)
     if os.path.islink(root):
         one.problem = f"{root} is a link, which Celeriac did not make"
@@ -156,21 +155,20 @@ def _clean(database: Database, row: Record, one: Cleaned, kept: Kept, since: flo
     try:
         paths = list(removable(root, kept)) if os.path.isdir(root) else []
         if paths:
-            _move(database, row, one, paths, aside, since)
+            _move(database, row, one, paths, aside)
         _delete(one)
     except OSError as error:
         one.problem = f"{error.filename or root}: {error.strerror}"
 
 
-def _move(database: Database, row: Record, one: Cleaned, paths: Sequence[str], aside: Path, since: float) -> None:
+def _move(database: Database, row: Record, one: Cleaned, paths: Sequence[str], aside: Path) -> None:
     """Move what may go aside, if the run is still what it was."""
     with database.begin() as connection:
         runs.lock(connection, row.id)
         if cleaning.ended(connection, cleaning.named([row.id])) != [row]:
             one.problem = "it was opened again"
-        elif cleaning.reused_since(connection, row.id, since):
-            one.problem = "another run has just begun to use what it made"
         else:
+            cleaning.let_go(connection, row.id)
             aside.mkdir()
             for number, path in enumerate(paths):
                 with contextlib.suppress(FileNotFoundError):  # somebody else removes it

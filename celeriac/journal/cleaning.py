@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, not_, sele
 
 from celeriac.journal.database import now
 from celeriac.journal.tables import Record, attempts, runs
-from celeriac.states import RUN_ENDED, Outcome
+from celeriac.states import RUN_ENDED, AttemptState, Outcome
 
 #: Rows that are read at a time.
 _PORTION = 500
@@ -52,42 +52,42 @@ def published(connection: Connection) -> Iterator[Any]:
 def made(connection: Connection, wanted: ColumnElement[bool], *, forget: bool) -> Iterator[Any]:
     """Yield the outputs of attempts that are needed still: of all runs but those that are ``wanted``.
 
-    Of these too, where other runs may reuse them, unless they are to ``forget``.
+    Of these too, where other runs may reuse them, unless they are to ``forget``; and of all, what another
+    run's attempt takes over just now, which has no outputs of its own yet.
     """
-    alive = not_(wanted) if forget else not_(wanted) | attempts.c.key.is_not(None)
+    entry = and_(attempts.c.key.is_not(None), attempts.c.reused.is_(None))
+    alive = not_(wanted) if forget else not_(wanted) | entry
     statement = select(attempts.c.outputs).select_from(attempts.join(runs, runs.c.id == attempts.c.run_id))
     success = and_(attempts.c.outcome == Outcome.SUCCESS, attempts.c.outputs.is_not(None))
     yield from _stream(connection, statement.where(success, alive))
+    maker = attempts.alias("maker")
+    takes = attempts.join(maker, maker.c.id == attempts.c.reused).join(runs, runs.c.id == attempts.c.run_id)
+    taken = select(maker.c.outputs).select_from(takes).where(maker.c.outputs.is_not(None), not_(wanted))
+    yield from _stream(connection, taken.where(attempts.c.state == AttemptState.RUNNING))
 
 
 def _stream(connection: Connection, statement: Select[Any]) -> Iterator[Any]:
     yield from connection.execution_options(yield_per=_PORTION).execute(statement).scalars()
 
 
-def clock(connection: Connection) -> float:
-    """Return the database's time."""
-    return float(connection.execute(select(now())).scalar_one())
-
-
 def forget(connection: Connection, run: str) -> int:
-    """Have no other run reuse what a run made; return how many of its attempts could have been."""
-    statement = update(attempts).where(attempts.c.run_id == run, attempts.c.key.is_not(None))
-    return connection.execute(statement.values(key=None)).rowcount
+    """Have no other run reuse what a run made; return how many of its attempts could have been.
+
+    It waits for whoever takes one over now (:func:`celeriac.journal.reuse.take`): nobody does so after it.
+    """
+    return connection.execute(update(attempts).where(*_entry(run)).values(key=None)).rowcount
 
 
 def reusable(connection: Connection, run: str) -> int:
     """Count the attempts of a run that another run may reuse."""
-    statement = select(func.count()).where(attempts.c.run_id == run, attempts.c.key.is_not(None))
-    return int(connection.execute(statement).scalar_one())
+    return int(connection.execute(select(func.count()).where(*_entry(run))).scalar_one())
 
 
-def reused_since(connection: Connection, run: str, since: float) -> bool:
-    """Whether a later attempt took over the outputs of one of this run's."""
-    giver = attempts.alias("giver")
-    statement = (
-        select(attempts.c.id)
-        .select_from(attempts.join(giver, giver.c.id == attempts.c.reused))
-        .where(giver.c.run_id == run, func.coalesce(attempts.c.ended, attempts.c.created) >= since)
-        .limit(1)
-    )
-    return connection.execute(statement).first() is not None
+def _entry(run: str) -> tuple[ColumnElement[bool], ...]:
+    return attempts.c.run_id == run, attempts.c.key.is_not(None), attempts.c.reused.is_(None)
+
+
+def let_go(connection: Connection, run: str) -> None:
+    """Note that a run needs no longer what it took over from others."""
+    statement = update(attempts).where(attempts.c.run_id == run, attempts.c.reused.is_not(None))
+    connection.execute(statement.values(key=None))

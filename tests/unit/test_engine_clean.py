@@ -160,6 +160,26 @@ def test_what_another_run_goes_on_with_stays(cluster: World, document: Path, sta
     assert not file.exists()
 
 
+def test_what_an_attempt_takes_over_just_now_stays(cluster: World, document: Path) -> None:
+    """It runs, so that it has no outputs yet; it has told only whose it takes."""
+    giver, taker = finished(cluster, document), finished(cluster, document, days=1)
+    file = made(cluster, giver, "other")
+    (given,) = cluster.attempts(giver, "other")
+    put(cluster, giver, "other", key="k")
+    put(cluster, taker, "other", reused=given.id, key="k", outputs=None, state="RUNNING", outcome=None)
+    go(cluster, forget=True)
+    assert file.exists() and cluster.attempts(giver, "other")[0].key is None
+
+
+def test_a_cleaned_run_lets_go_of_what_it_took_over(cluster: World, document: Path) -> None:
+    giver, taker = finished(cluster, document), finished(cluster, document)
+    file = made(cluster, giver, "other")
+    (given,) = cluster.attempts(giver, "other")
+    put(cluster, taker, "other", outputs=given.outputs, reused=given.id, key="k")
+    go(cluster)
+    assert not file.exists() and cluster.attempts(taker, "other")[0].key is None
+
+
 def test_inputs_of_open_runs_stay(cluster: World, document: Path, tmp_path: Path) -> None:
     run = finished(cluster, document)
     file = made(cluster, run, "other")
