@@ -27,13 +27,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, default=None, help="what the random faults follow from")
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m takes most of them away
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give tests more time than the other tiers have: faults take theirs."""
+    """Give tests more time than the other tiers have: faults take theirs. See that CI has one of each kind."""
     minutes = config.getoption("--minutes", None) or 10
-    here = str(Path(__file__).parent)
-    for item in items:
-        if str(item.path).startswith(here) and not item.get_closest_marker("timeout"):
+    here = Path(__file__).parent
+    own = [item for item in items if here in item.path.parents]
+    for item in own:
+        if not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(LONGEST + 60 * minutes if "random" in item.name else LONGEST))
+    if config.getoption("markexpr") == "ci" and (missing := _kinds(own) - _kinds(own, "ci")):
+        raise pytest.UsageError(f"CI would test no fault of these kinds: {', '.join(sorted(missing))}")
+
+
+def _kinds(items: list[pytest.Item], mark: str = "fault") -> set[str]:
+    """Return the kinds of faults that tests with a mark are about."""
+    return {
+        str(fault.args[0])
+        for item in items
+        if item.get_closest_marker(mark) and (fault := item.get_closest_marker("fault"))
+    }
 
 
 @pytest.fixture
@@ -75,7 +88,8 @@ def make_site(
 ) -> Iterator[MakeSite]:
     """Make a site with workers of these names: on Redis and the session's PostgreSQL, unless others are given.
 
-    ``broker`` is a server of one's own, ``journal`` a database's URL (empty: SQLite).
+    ``broker`` is a server of one's own, ``journal`` a database's URL (empty: SQLite), ``docker`` the
+    URL of another engine than the machine's.
     """
     with ExitStack() as stack:
 
@@ -83,12 +97,13 @@ def make_site(
             *workers: str,
             broker: AbstractContextManager[Restartable] | None = None,
             journal: str | None = None,
+            docker: str | None = None,
             **settings: str,
         ) -> Site:
             server = stack.enter_context(broker or servers.redis())
             url = fresh_database(request.getfixturevalue("postgresql_url")) if journal is None else journal
             place = tmp_path / f"site-{len(list(tmp_path.iterdir()))}"
-            made = stack.enter_context(site(place, server, docker_engine, journal=url, **settings))
+            made = stack.enter_context(site(place, server, docker or docker_engine, journal=url, **settings))
             made.start(*workers)
             return made
 

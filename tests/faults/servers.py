@@ -26,6 +26,11 @@ class Restartable:
         self._pid = 0
         self.url = ""
 
+    @property
+    def runs(self) -> bool:
+        """Whether it was started and not ended since."""
+        return bool(self._pid)
+
     def start(self) -> None:
         """Start it, and wait until it serves."""
         server = self._stack.enter_context(self._serve())

@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 
 from celeriac.states import RunState
+from tests.faults.both import both
 from tests.faults.checks import ended_as, gone, kept
 from tests.faults.conftest import MakeSite
 from tests.faults.journal import until
 from tests.faults.report import Fault
 from tests.faults.site import Site
 from tests.faults.workflow import Reference
-
-KINDS = pytest.mark.parametrize("containers", [True, False], ids=["containers", "processes"])
 
 #: Will not hear of SIGTERM, nor will its child in a session of its own.
 _DEAF = "trap '' TERM INT HUP; (trap '' TERM; setsid sleep 300) & while :; do sleep 1; done"
@@ -57,9 +56,8 @@ def _cancel(site: Site, run: str, fault: Fault) -> list[str]:
     return [attempt.id for attempt in site.view.attempts(run)]
 
 
-@pytest.mark.ci
 @pytest.mark.fault("cancel", "while steps run and others wait")
-@KINDS
+@both("containers")
 def test_while_running_and_queued(make_site: MakeSite, fault: Fault, containers: bool) -> None:
     site, what = make_site("one"), Reference(40, 300.0, containers)
     document = {**what.document, "steps": {**what.document["steps"]}}
@@ -89,9 +87,8 @@ def test_before_anybody_has_it(make_site: MakeSite, fault: Fault) -> None:
     assert site.view.run(run).state == RunState.CANCELED and not site.view.attempts(run)
 
 
-@pytest.mark.ci
 @pytest.mark.fault("cancel", "of a tool that ignores SIGTERM")
-@KINDS
+@both("processes")
 def test_a_deaf_tool(make_site: MakeSite, fault: Fault, containers: bool) -> None:
     site = make_site("one")
     run = submit(site, tool(_DEAF, containers=containers))
@@ -124,7 +121,7 @@ def test_while_publishing(make_site: MakeSite, fault: Fault) -> None:
 
 
 @pytest.mark.fault("cancel", "none: 1 GB of standard output")
-@KINDS
+@both()
 def test_much_output(make_site: MakeSite, fault: Fault, containers: bool) -> None:
     """The worker's memory stays as it is, and nothing of it is missing."""
     site, size = make_site("one"), 2**30

@@ -7,12 +7,13 @@ from signal import SIGKILL, SIGTERM
 import pytest
 
 from celeriac.states import RunState
+from tests.faults.both import both
 from tests.faults.checks import ended_as, gone
 from tests.faults.conftest import MakeSite
 from tests.faults.journal import until
 from tests.faults.report import Fault
 from tests.faults.site import Site, execute
-from tests.faults.test_cancel import KINDS, begun
+from tests.faults.test_cancel import begun
 from tests.faults.workflow import Reference
 
 #: All its items would take longer than any test.
@@ -27,9 +28,8 @@ def _under_way(site: Site, containers: bool) -> tuple[str, list[str]]:
     return run, attempts
 
 
-@pytest.mark.ci
 @pytest.mark.fault("by hand", "a step set failed in the database")
-@KINDS
+@both("processes")
 def test_a_step_set_failed_is_killed(make_site: MakeSite, fault: Fault, containers: bool) -> None:
     site = make_site("one")
     run, attempts = _under_way(site, containers)
@@ -40,7 +40,7 @@ def test_a_step_set_failed_is_killed(make_site: MakeSite, fault: Fault, containe
 
 
 @pytest.mark.fault("by hand", "a step cancelled by command")
-@KINDS
+@both()
 def test_a_step_that_is_cancelled_is_killed(make_site: MakeSite, fault: Fault, containers: bool) -> None:
     site = make_site("one")
     run, attempts = _under_way(site, containers)
@@ -51,7 +51,7 @@ def test_a_step_that_is_cancelled_is_killed(make_site: MakeSite, fault: Fault, c
 
 
 @pytest.mark.fault("by hand", "an attempt set canceled in the database")
-@KINDS
+@both()
 def test_an_attempt_set_canceled_is_killed(make_site: MakeSite, fault: Fault, containers: bool) -> None:
     site = make_site("one")
     run, attempts = _under_way(site, containers)
@@ -75,9 +75,8 @@ def test_a_run_s_state_is_obeyed(make_site: MakeSite, fault: Fault, state: str) 
     ended_as(site, run, expected, "None" if state == "SUCCESS" else "", fault)
 
 
-@pytest.mark.ci
 @pytest.mark.fault("by hand", "a run set failed in the database: all its steps are killed")
-@KINDS
+@both("containers")
 def test_a_run_set_failed_kills_its_steps(make_site: MakeSite, fault: Fault, containers: bool) -> None:
     site, what = make_site("one"), Reference(8, LONG, containers)
     document = {**what.document}
@@ -107,7 +106,7 @@ def test_a_worker_is_terminated(make_site: MakeSite, fault: Fault, how: str) -> 
 
 
 @pytest.mark.fault("by hand", "the scheduler terminated: no container survives")
-@KINDS
+@both()
 def test_the_scheduler_is_terminated(make_site: MakeSite, fault: Fault, containers: bool) -> None:
     """An embedded run is its own scheduler and worker."""
     site, what = make_site(), Reference(8, LONG, containers)

@@ -9,6 +9,7 @@ from signal import SIGCONT, SIGINT, SIGKILL, SIGQUIT, SIGSTOP, SIGTERM, Signals
 import pytest
 
 from celeriac.states import AttemptState, Outcome
+from tests.faults.both import both
 from tests.faults.checks import gone, kept
 from tests.faults.conftest import MakeSite
 from tests.faults.journal import until
@@ -17,12 +18,9 @@ from tests.faults.site import Site, process_of
 from tests.faults.worker import Worker
 from tests.faults.workflow import Reference
 
-KINDS = pytest.mark.parametrize("containers", [True, False], ids=["containers", "processes"])
 
-
-@pytest.mark.ci
 @pytest.mark.fault("process", "none at all")
-@KINDS
+@both()
 def test_without_a_fault(make_site: MakeSite, fault: Fault, containers: bool) -> None:
     site, what = make_site("one", "two"), Reference(8, containers=containers)
     kept(site, site.submit(what), what, fault)
@@ -34,9 +32,8 @@ def test_without_a_fault_on_sqlite(make_site: MakeSite, fault: Fault) -> None:
     kept(site, site.submit(what), what, fault)
 
 
-@pytest.mark.ci
 @pytest.mark.fault("process", "SIGKILL of a prefork child")
-@KINDS
+@both("containers")
 def test_a_child_is_killed(make_site: MakeSite, fault: Fault, containers: bool) -> None:
     site, what = make_site("one", "two"), Reference(8, containers=containers)
     run = site.submit(what)
@@ -60,9 +57,8 @@ def _busy(site: Site, what: Reference, run: str) -> tuple[Worker, list[str]]:
     return worker, [attempt.id for attempt in site.view.running(run) if process_of(attempt) in children]
 
 
-@pytest.mark.ci
 @pytest.mark.fault("process", "SIGKILL of a worker's main process")
-@KINDS
+@both("processes")
 def test_a_main_process_is_killed(make_site: MakeSite, fault: Fault, containers: bool) -> None:
     site, what = make_site("one", "two"), Reference(8, 1.0, containers)
     run = site.submit(what)
@@ -73,9 +69,8 @@ def test_a_main_process_is_killed(make_site: MakeSite, fault: Fault, containers:
     kept(site, run, what, fault)
 
 
-@pytest.mark.ci
 @pytest.mark.fault("process", "SIGKILL of a worker's whole process group")
-@KINDS
+@both("containers")
 def test_a_group_is_killed(make_site: MakeSite, fault: Fault, containers: bool) -> None:
     site, what = make_site("one", "two"), Reference(8, 1.0, containers)
     run = site.submit(what)
@@ -87,7 +82,7 @@ def test_a_group_is_killed(make_site: MakeSite, fault: Fault, containers: bool) 
 
 
 @pytest.mark.fault("process", "SIGKILL of the only worker's group, another is started later")
-@KINDS
+@both()
 def test_the_only_worker_is_killed(make_site: MakeSite, fault: Fault, containers: bool) -> None:
     site, what = make_site("one"), Reference(8, 60.0, containers)
     run = site.submit(what)
@@ -124,7 +119,7 @@ def test_a_worker_drains(make_site: MakeSite, fault: Fault) -> None:
 
 
 @pytest.mark.fault("process", "SIGTERM in the middle of a step that takes long")
-@KINDS
+@both()
 def test_a_worker_hands_back(make_site: MakeSite, fault: Fault, containers: bool) -> None:
     site, what = make_site("one"), Reference(8, 300.0, containers)
     run = site.submit(what)
@@ -165,9 +160,8 @@ def test_a_worker_is_asked_twice(make_site: MakeSite, fault: Fault, number: Sign
 # --- it stands still --------------------------------------------------------------------------------
 
 
-@pytest.mark.ci
 @pytest.mark.fault("process", "SIGSTOP past the lease, then SIGCONT")
-@KINDS
+@both("processes")
 def test_a_worker_stands_still(make_site: MakeSite, fault: Fault, containers: bool) -> None:
     site, what = make_site("one", "two"), Reference(8, 3.0, containers)
     run = site.submit(what)
