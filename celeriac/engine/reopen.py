@@ -47,12 +47,10 @@ def reopen(engine: Engine, run: str, step: str = "") -> Reopened:
         missing = [path for path, outputs in nodes.successes(connection, run) if not _is_there(outputs)]
     queues = tuple(engine.queues)
     with engine.database.begin() as connection:
-        row = _ended(runs.lock(connection, run), run)
+        row = _ended(runs.lock(connection, run), run, step)
         old = {node.path: _done(node) for node in nodes.of_run(connection, run)}
         anew = [*_named(engine, row, old.values(), step), *missing]
         made = plan(engine.document(row.document).graph, old.values(), anew)
-        if not made and row.state == RunState.SUCCESS:
-            raise UsageError(f"run {run} has succeeded: there is nothing to do again", hint="--from STEP names a step")
         runs.reopen(connection, run, RunState(row.state), queues=[queue.to_json() for queue in queues])
         opened = runs.lock(connection, run)
         assert opened is not None
@@ -65,7 +63,7 @@ def reopen(engine: Engine, run: str, step: str = "") -> Reopened:
     return Reopened(messages, len(made.again) + len(made.prepare) + len(made.wait), kept)
 
 
-def _ended(row: Record | None, run: str) -> Record:
+def _ended(row: Record | None, run: str, step: str) -> Record:
     if row is None:
         raise NotFoundError(f"there is no run {run}", hint="`celeriac list` shows what there is")
     if RunState(row.state) not in RUN_ENDED:
@@ -73,6 +71,8 @@ def _ended(row: Record | None, run: str) -> Record:
             f"run {run} is {row.state}: only a run that has ended can be tried again",
             hint=f"`celeriac resume {run}` goes on with one whose process died, `celeriac cancel {run}` ends it",
         )
+    if row.state == RunState.SUCCESS and not step:
+        raise UsageError(f"run {run} has succeeded: there is nothing to do again", hint="--from STEP names a step")
     return row
 
 
