@@ -30,8 +30,8 @@ steps:
   all: {run: echo.cwl, scatter: message, in: {message: messages}, out: [out]}
 """
 TASKS = {
-    names.RUN_WORKFLOW, names.ADVANCE, names.EXECUTE, names.SETTLE, names.GATHER, names.CANCEL_RUN, names.OUTPUTS,
-    names.SWEEP,
+    names.RUN_WORKFLOW, names.ADVANCE, names.EXECUTE, names.SETTLE, names.GATHER, names.CANCEL_RUN, names.CANCEL_STEP,
+    names.OUTPUTS, names.SWEEP,
 }  # fmt: skip
 
 

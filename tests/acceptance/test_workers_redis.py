@@ -223,7 +223,7 @@ def test_a_killed_worker_s_step_is_done_by_another(cluster: Site) -> None:
         gate.open()
         assert cluster.ended(gate.run).state == "SUCCESS"
     made = cluster.attempts(gate.run)
-    assert [(a.number, a.state, a.outcome) for a in made] == [(1, "LOST", None), (2, "SETTLED", "success")]
+    assert [(a.number, a.state, a.outcome) for a in made] == [(1, "SETTLED", "handedBack"), (2, "SETTLED", "success")]
     assert made[0].owner != made[1].owner
     assert gate.starts() == 2
 
