@@ -56,6 +56,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--tmpdir-prefix", "--tmp-outdir-prefix", metavar="PREFIX", help="where work directories are made"
     )
     steps.add_argument("--leave-tmpdir", "--leave-outputs", action="store_true", help="keep the work directories")
+    steps.add_argument(
+        "--rm-intermediate", action="store_true", help="remove a step's outputs when their last reader has ended"
+    )
     steps.add_argument("--no-compute-checksum", action="store_true", help="leave out the checksums of outputs")
     steps.add_argument("--log-dir", metavar="DIR", help="copy the tools' logs here")
     steps.add_argument("--cachedir", metavar="DIR", help="keep the results of steps here too, and reuse them")
@@ -117,5 +120,6 @@ def run_options(args: argparse.Namespace, settings: Any, *, outdir: str | None, 
         log_dir=os.path.abspath(args.log_dir) if args.log_dir else None,
         cachedir=os.path.abspath(args.cachedir) if args.cachedir and not args.no_reuse else None,
         reuse=not args.no_reuse,
+        remove_intermediate=args.rm_intermediate and not args.leave_tmpdir,
         cleanup=cleanup and not args.leave_tmpdir,
     )

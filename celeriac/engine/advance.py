@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from celeriac.engine import intermediate
 from celeriac.engine.dispatch import Dispatch, dispatch
 from celeriac.engine.finish import end, finish
 from celeriac.engine.prepare import Prepared, prepare
@@ -60,6 +61,7 @@ def _settle(engine: Engine, run: str, attempt: str | None, batch: str | None) ->
         verdict = close(turn)
         messages = turn.flush()
     _send(engine, run, messages, verdict)
+    intermediate.remove(engine, run, turn.well)
     return verdict
 
 
@@ -93,6 +95,7 @@ def _dispatch(engine: Engine, run: str, prepared: list[Prepared]) -> bool | None
         verdict = close(turn)
         messages = turn.flush()
     _send(engine, run, messages, verdict)
+    intermediate.remove(engine, run, turn.well)
     return verdict
 
 

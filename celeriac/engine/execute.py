@@ -103,7 +103,7 @@ def _execute(engine: Engine, attempt: str, slot: Slot, problem: CeleriacError | 
             return None
     finally:
         engine.leases.release(attempt)
-    _tidy(place, options, claimed.path or work.name)
+    _tidy(place, options, claimed.path or work.name, written)
     if claimed.batch is not None and written.outcome is not Outcome.SUCCESS:
         _hurry(engine, claimed.run_id)
     return written.outputs if written.outcome is Outcome.SUCCESS else None
@@ -258,13 +258,15 @@ def _write(engine: Engine, attempt: str, report: JobReport, place: Place) -> boo
         )
 
 
-def _tidy(place: Place, options: RunOptions, title: str) -> None:
-    """Remove what only the tool needed; its outputs and logs stay."""
+def _tidy(place: Place, options: RunOptions, title: str, report: JobReport) -> None:
+    """Remove what only the tool needed; its outputs and logs stay, and what it was given where it failed."""
     if options.log_dir:
         _copy_logs(place, Path(options.log_dir) / title)
     if options.keep_scratch:
         return
-    for directory in (place.tmp, place.stage, *place.root.glob("x*"), *place.root.glob("lit*")):
+    given = (place.stage, *place.root.glob("x*"), *place.root.glob("lit*"))
+    kept = () if report.outcome in (Outcome.SUCCESS, Outcome.CANCELED, Outcome.HANDED_BACK) else given
+    for directory in {place.tmp, *given}.difference(kept):
         shutil.rmtree(directory, ignore_errors=True)
 
 

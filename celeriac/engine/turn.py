@@ -41,6 +41,15 @@ class Ended:
     seconds: float | None = None  # that its tool took
 
 
+@dataclass(frozen=True)
+class Ends:
+    """Steps of one workflow that have ended well in this turn."""
+
+    scope: str  # the workflow's path
+    step: str  # its step path
+    names: Sequence[str]
+
+
 class Turn:
     """Applies events to a run; the messages that follow are in ``messages`` and the outbox."""
 
@@ -56,6 +65,7 @@ class Turn:
         self.stopping: bool = run.stopping
         self.error: dict[str, Any] | None = run.error
         self.root_ended = False
+        self.well: list[Ends] = []  # for what may be removed after the commit, if the run wants that
         self._messages: list[Message] = []
 
     @property
@@ -199,6 +209,8 @@ class Turn:
         done = [_last(child.path) for child in children if child.state in readiness.DONE]
         failed = [_last(child.path) for child in children if child.state not in readiness.DONE]
         remaining = row.remaining
+        if done and self.options.remove_intermediate:
+            self.well.append(Ends(row.path, row.step, done))
         if done and not self.halted:
             ended += self.activate(row, process, readiness.concerned(process.steps, done))
         if failed and not self.halted:

@@ -32,6 +32,7 @@ class RunOptions:
     log_dir: str | None = None  # a copy of each tool's logs goes here
     cachedir: str | None = None  # results are kept and reused here
     reuse: bool = True  # take what an earlier run made, where this one would make the same
+    remove_intermediate: bool = False  # remove a step's outputs when the last step that reads them has ended well
     cleanup: bool = False  # remove the run's directory when it has ended well
 
     def to_json(self) -> dict[str, Any]:

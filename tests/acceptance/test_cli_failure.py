@@ -107,3 +107,12 @@ def test_each_attempt_is_told_and_has_its_own_logs(here: Desk) -> None:
     done = here("logs", run, "--attempt", "99", code=1)
     assert f"run {run} has no attempt 99" in done.stderr and "celeriac why" in done.stderr
     here("logs", run, "--attempt", "0", code=1)
+
+
+def test_what_a_failed_tool_was_given_is_kept_with_what_it_made(here: Desk) -> None:
+    document = FAILS.replace("-c, '", "-c, 'echo half > half.txt; ").replace("inputs: {", "inputs: {data: File, ")
+    (here.directory / "data.txt").write_text("seven")
+    said(here, document, "--data", str(here.directory / "data.txt"))
+    where = Path(here.json("why", here.newest())["attempts"][0]["logs"])
+    assert (where / "out" / "half.txt").read_text() == "half\n"
+    assert [path.read_text() for path in (where / "in").rglob("data.txt")] == ["seven"]
