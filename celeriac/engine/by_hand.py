@@ -14,7 +14,7 @@ from celeriac.engine.lost import replace
 from celeriac.engine.stop import stop_below
 from celeriac.engine.turn import Ended, Turn
 from celeriac.errors import RunCancelled, RunFailed, StepFailed
-from celeriac.journal import attempts, nodes, runs
+from celeriac.journal import attempts, leases, nodes, runs
 from celeriac.states import RUN_ENDED, AttemptState, NodeState, RunState
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def adopt_run(engine: Engine, run: str) -> None:
             return
         turn = Turn(engine, connection, row)
         turn.cancel_queued()
-        attempts.expire(connection, run)
+        leases.expire(connection, run)
         turn.settle(attempts.reported(connection, run))
         if attempts.open_count(connection, run) > 0:  # their workers stop them just now
             return

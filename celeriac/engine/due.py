@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from celeriac.engine.dispatch import send_alone
 from celeriac.engine.turn import Turn
-from celeriac.journal import attempts, runs
+from celeriac.journal import queued, runs
 
 if TYPE_CHECKING:
     from celeriac.engine.engine import Engine
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def wake(engine: Engine) -> None:
     """Send what is due. Any process may do it at any time: each attempt is taken by one of them."""
     with engine.database.read() as connection:
-        found = attempts.due_runs(connection)
+        found = queued.due_runs(connection)
     for run in found:
         with engine.database.begin() as connection:
             row = runs.lock(connection, run)
@@ -24,7 +24,7 @@ def wake(engine: Engine) -> None:
             turn = Turn(engine, connection, row)
             if turn.halted:
                 continue
-            for late in attempts.take_due(connection, run):
+            for late in queued.take_due(connection, run):
                 send_alone(turn, late._mapping)
             messages = turn.flush()
         engine.send(run, messages)

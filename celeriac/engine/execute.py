@@ -23,7 +23,7 @@ from celeriac.job.options import RunOptions
 from celeriac.job.place import Place
 from celeriac.job.request import JobRequest
 from celeriac.job.run import JobReport
-from celeriac.journal import attempts
+from celeriac.journal import attempts, leases
 from celeriac.journal.tables import Record
 from celeriac.resources import QueueLimits, Resources
 from celeriac.slots import Slot
@@ -80,7 +80,7 @@ def _execute(engine: Engine, attempt: str, slot: Slot, problem: CeleriacError | 
             log.debug("attempt %s is not there to be taken", attempt)
             return None
         work = attempts.work(connection, claimed.run_id, claimed.path)
-        lost = attempts.lost_here(connection, claimed.run_id, claimed.path, engine.host) if claimed.number > 1 else []
+        lost = leases.lost_here(connection, claimed.run_id, claimed.path, engine.host) if claimed.number > 1 else []
     engine.reach("claim.after")
     token = engine.leases.watch(attempt)
     options = engine.options(claimed.run_id, work.options)

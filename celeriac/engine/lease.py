@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from celeriac.container.base import CancelToken
-from celeriac.journal import attempts
+from celeriac.journal import leases
 
 if TYPE_CHECKING:
     from celeriac.engine.engine import Engine
@@ -138,7 +138,7 @@ class Leases:
 
     def _ask(self, running: dict[str, CancelToken]) -> None:
         with self._engine.database.read() as connection:
-            reasons = attempts.unwanted(connection, running, self._engine.owner)
+            reasons = leases.unwanted(connection, running, self._engine.owner)
         for attempt, reason in reasons.items():
             with self._lock:
                 still = attempt in self._running
@@ -148,4 +148,4 @@ class Leases:
     def _renew(self, running: dict[str, CancelToken]) -> None:
         # by id: what this process claimed and then failed to watch must run out
         with self._engine.database.begin() as connection:
-            attempts.renew(connection, running, self._engine.owner, self._engine.settings.lease)
+            leases.renew(connection, running, self._engine.owner, self._engine.settings.lease)

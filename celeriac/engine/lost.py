@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from celeriac.container.process_name import is_dead
 from celeriac.engine.turn import Ended, Turn
 from celeriac.errors import StepFailed
-from celeriac.journal import attempts, nodes, runs
+from celeriac.journal import leases, nodes, runs
 from celeriac.journal.tables import Record
 from celeriac.scheduler.retry import Cause, Verdict
 from celeriac.states import RUN_ENDED, NodeState, RunState
@@ -25,12 +25,12 @@ def lose(engine: Engine, attempt: str) -> bool:
     Changes nothing while that process may live, and when the attempt has ended.
     """
     with engine.database.read() as connection:
-        found = attempts.running(connection, attempt)
+        found = leases.running(connection, attempt)
     if found is None or not is_dead(found.owner, engine.host):
         return False
     with engine.database.begin() as connection:
         row = runs.lock(connection, found.run_id)
-        gone = attempts.lose(connection, attempt, found.owner)
+        gone = leases.lose(connection, attempt, found.owner)
         if row is None or gone is None or RunState(row.state) in RUN_ENDED:
             return False
         turn = Turn(engine, connection, row)
@@ -43,7 +43,7 @@ def lose(engine: Engine, attempt: str) -> bool:
 def lose_dead(engine: Engine, run: str) -> None:
     """Give up a run's attempts whose processes on this host have died."""
     with engine.database.read() as connection:
-        found = attempts.owners(connection, run, engine.host)
+        found = leases.owners(connection, run, engine.host)
     for attempt in found:
         lose(engine, attempt.id)
 

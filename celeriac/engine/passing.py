@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from celeriac.engine.dispatch import send_alone
 from celeriac.engine.turn import Turn
 from celeriac.errors import CeleriacError
-from celeriac.journal import attempts, runs
+from celeriac.journal import queued, runs
 
 if TYPE_CHECKING:
     from celeriac.engine.engine import Engine
@@ -26,7 +26,7 @@ def pass_on(engine: Engine, attempt: str) -> None:
         return
     try:
         with engine.database.begin() as connection:
-            row = attempts.unclaimed_one(connection, attempt)
+            row = queued.unclaimed_one(connection, attempt)
             run = runs.lock(connection, row.run_id) if row is not None else None
             if row is None or run is None:
                 return

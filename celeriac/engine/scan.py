@@ -13,7 +13,7 @@ from celeriac.engine.dispatch import send_alone
 from celeriac.engine.lost import replace
 from celeriac.engine.turn import Turn
 from celeriac.errors import UnavailableError
-from celeriac.journal import attempts, outbox, runs
+from celeriac.journal import leases, outbox, queued, runs
 from celeriac.states import RUN_ENDED, RunState
 
 if TYPE_CHECKING:
@@ -77,11 +77,11 @@ def repair(engine: Engine, run: str, older: float | None, portion: int) -> None:
         if row is None or RunState(row.state) in RUN_ENDED:
             return
         turn = Turn(engine, connection, row)
-        for gone in attempts.expire(connection, run):
+        for gone in leases.expire(connection, run):
             replace(turn, gone)
         adopt_nodes(turn)
         if not turn.halted:
-            for late in attempts.unclaimed(connection, run, older, portion):
+            for late in queued.unclaimed(connection, run, older, portion):
                 send_alone(turn, late._mapping)
         messages = turn.flush()
     engine.send(run, messages)

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from celeriac.engine.lost import lose
-from celeriac.journal import attempts
+from celeriac.journal import leases
 
 if TYPE_CHECKING:
     from celeriac.engine.engine import Engine
@@ -38,6 +38,6 @@ def _over(engine: Engine) -> set[str]:
     if not found:
         return set()
     with engine.database.read() as connection:
-        over = attempts.over(connection, found)
+        over = leases.over(connection, found)
     # whoever runs one may have died here, and its lease not have run out yet
     return over | {attempt for attempt in found - over if lose(engine, attempt)}

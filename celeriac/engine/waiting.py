@@ -6,7 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from celeriac.journal import attempts
+from celeriac.journal import queued
 from celeriac.journal.tables import Record
 from celeriac.resources import Resources
 
@@ -23,7 +23,7 @@ NOTICE = 5.0
 def offer(engine: Engine, attempt: str) -> Record | None:
     """Return what an attempt needs that can be claimed, None when it can't be (any more)."""
     with engine.database.read() as connection:
-        return attempts.offer(connection, attempt)
+        return queued.offer(connection, attempt)
 
 
 class Waiting:

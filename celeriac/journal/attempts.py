@@ -1,4 +1,4 @@
-"""Attempts in the journal: claim, lease, report."""
+"""Attempts in the journal: claim, report, what the scheduler makes of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from celeriac.journal.database import now
 from celeriac.journal.paths import below
 from celeriac.journal.tables import Record, Value, attempts, nodes, runs
 from celeriac.scheduler.retry import Cause
-from celeriac.states import ATTEMPT_ENDED, AttemptState, NodeState, RunState
+from celeriac.states import AttemptState
 
 #: Paths in one statement, at most.
 _PORTION = 500
@@ -54,35 +54,6 @@ _CLAIM = (
 )
 
 
-def lost_here(connection: Connection, run: str, path: str, host: str) -> list[str]:
-    """Return the attempts at a node whose worker died on a host: something of them may run there still."""
-    statement = select(attempts.c.id).where(
-        attempts.c.run_id == run, attempts.c.path == path, attempts.c.host == host,
-        attempts.c.state == AttemptState.LOST,
-    )  # fmt: skip
-    return list(connection.execute(statement).scalars())
-
-
-_IN_RUN = attempts.join(runs, runs.c.id == attempts.c.run_id)
-_IN_NODE = _IN_RUN.join(nodes, (nodes.c.run_id == attempts.c.run_id) & (nodes.c.path == attempts.c.path))
-_OFFER = (
-    select(attempts.c.run_id, attempts.c.path, attempts.c.granted, runs.c.name, runs.c.options)
-    .select_from(_IN_NODE)
-    .where(
-        attempts.c.id == bindparam("attempt"),
-        attempts.c.state == AttemptState.QUEUED,
-        attempts.c.due.is_(None),
-        runs.c.state == RunState.RUNNING,
-        nodes.c.state == NodeState.QUEUED,
-    )
-)
-
-
-def offer(connection: Connection, attempt: str) -> Record | None:
-    """Return what an attempt needs that can be claimed; None when it can't be, or its run is being stopped."""
-    return connection.execute(_OFFER, {"attempt": attempt}).first()
-
-
 def claim(connection: Connection, attempt: str, owner: str, host: str, lease: float) -> Record | None:
     """Take an attempt; None when it isn't there to be taken: drop the message."""
     values = {"attempt": attempt, "new_owner": owner, "new_host": host, "seconds": lease}
@@ -111,37 +82,6 @@ _WORK = (
 def work(connection: Connection, run: str, path: str) -> Record:
     """Return what a worker needs to know of the node and the run."""
     return connection.execute(_WORK, {"run": run, "node": path}).one()
-
-
-def renew(connection: Connection, ids: Iterable[str], owner: str, lease: float) -> None:
-    """Renew the leases of those of ``ids`` that ``owner`` runs."""
-    statement = update(attempts).where(
-        attempts.c.id.in_(list(ids)), attempts.c.owner == owner, attempts.c.state == AttemptState.RUNNING
-    )
-    connection.execute(statement.values(lease=now() + lease))
-
-
-def unwanted(connection: Connection, ids: Iterable[str], owner: str) -> dict[str, str]:
-    """Return which of ``ids`` should stop, with the reason: cancelled, or no longer this owner's."""
-    wanted = list(ids)
-    statement = (
-        select(attempts.c.id, attempts.c.state, attempts.c.owner, runs.c.state, nodes.c.state)
-        .select_from(_IN_NODE)
-        .where(attempts.c.id.in_(wanted))
-    )
-    found = {row[0]: row for row in connection.execute(statement)}
-    reasons = {}
-    for attempt in wanted:
-        row = found.get(attempt)
-        if row is None or row[1] == AttemptState.CANCELED:
-            reasons[attempt] = "it was cancelled"
-        elif row[1] != AttemptState.RUNNING or row[2] != owner:
-            reasons[attempt] = "its lease ran out and another attempt took over"
-        elif row[3] != "RUNNING":
-            reasons[attempt] = f"the run is {row[3]}"
-        elif row[4] != NodeState.QUEUED:
-            reasons[attempt] = f"the step is {row[4]}"
-    return reasons
 
 
 _REPORT = (
@@ -302,95 +242,3 @@ def cancel_queued(connection: Connection, run: str, at: str | None = None) -> li
     if at is not None:
         statement = statement.where((attempts.c.path == at) | below(attempts.c.path, at))
     return list(connection.execute(statement).scalars())
-
-
-_LOSE = (
-    update(attempts)
-    .where(attempts.c.state == AttemptState.RUNNING)
-    .values(state=AttemptState.LOST, cause=Cause.LOST, ended=now())
-    .returning(
-        attempts.c.id, attempts.c.path, attempts.c.number, attempts.c.host, attempts.c.owner, attempts.c.queue,
-        attempts.c.asked, attempts.c.granted, attempts.c.tool, attempts.c.lane,
-    )
-)  # fmt: skip
-
-
-def expire(connection: Connection, run: str) -> Sequence[Record]:
-    """Move attempts whose lease ran out to LOST; return them."""
-    return connection.execute(_LOSE.where(attempts.c.run_id == run, attempts.c.lease < now())).all()
-
-
-def lose(connection: Connection, attempt: str, owner: str) -> Record | None:
-    """Move an attempt to LOST whose owner is known to be dead; None when it isn't running, or another's."""
-    return connection.execute(_LOSE.where(attempts.c.id == attempt, attempts.c.owner == owner)).first()
-
-
-def owners(connection: Connection, run: str, host: str) -> Sequence[Record]:
-    """Return a run's attempts that run on a host: id and owner."""
-    statement = select(attempts.c.id, attempts.c.owner).where(
-        attempts.c.run_id == run, attempts.c.state == AttemptState.RUNNING, attempts.c.host == host
-    )
-    return connection.execute(statement).all()
-
-
-def running(connection: Connection, attempt: str) -> Record | None:
-    """Return the run and the owner of an attempt that runs."""
-    statement = select(attempts.c.run_id, attempts.c.owner).where(
-        attempts.c.id == attempt, attempts.c.state == AttemptState.RUNNING
-    )
-    return connection.execute(statement).first()
-
-
-def over(connection: Connection, ids: Iterable[str]) -> set[str]:
-    """Return which of ``ids`` are attempts of this journal that nobody runs any more."""
-    ended = attempts.c.state.in_([AttemptState.REPORTED, *ATTEMPT_ENDED])
-    expired = (attempts.c.state == AttemptState.RUNNING) & (attempts.c.lease < now())
-    statement = select(attempts.c.id).where(attempts.c.id.in_(list(ids)), ended | expired)
-    return set(connection.execute(statement).scalars())
-
-
-_DUE = select(attempts.c.run_id).where(attempts.c.due <= now(), attempts.c.state == AttemptState.QUEUED).distinct()
-
-
-def due_runs(connection: Connection) -> list[str]:
-    """Return the runs with attempts whose pause is over."""
-    return list(connection.execute(_DUE).scalars())
-
-
-def take_due(connection: Connection, run: str) -> Sequence[Record]:
-    """Let those attempts go whose pause is over; return them."""
-    statement = (
-        update(attempts)
-        .where(attempts.c.run_id == run, attempts.c.due <= now(), attempts.c.state == AttemptState.QUEUED)
-        .values(due=None)
-        .returning(attempts.c.id, attempts.c.path, attempts.c.queue, attempts.c.lane)
-    )
-    return connection.execute(statement).all()
-
-
-def unclaimed_one(connection: Connection, attempt: str) -> Record | None:
-    """Return what an attempt's message is made of, if nobody has claimed it."""
-    columns = (attempts.c.id, attempts.c.run_id, attempts.c.path, attempts.c.queue, attempts.c.lane)
-    statement = select(*columns).where(attempts.c.id == attempt, attempts.c.state == AttemptState.QUEUED)
-    return connection.execute(statement).first()
-
-
-def unclaimed(connection: Connection, run: str, older: float | None, limit: int) -> Sequence[Record]:
-    """Return attempts that nobody claimed for ``older`` seconds: their message may be lost. None: it is.
-
-    Each is due again after as long as it has waited till now: most wait in a long queue, and copies
-    of their messages would make it longer. Before a claim the lease says when that is.
-    """
-    late = select(attempts.c.id).where(
-        attempts.c.run_id == run, attempts.c.state == AttemptState.QUEUED, attempts.c.due.is_(None)
-    )
-    if older is not None:
-        late = late.where(attempts.c.created < now() - older, func.coalesce(attempts.c.lease, 0.0) < now())
-    late = late.order_by(attempts.c.created).limit(limit)
-    statement = (
-        update(attempts)
-        .where(attempts.c.id.in_(late), attempts.c.state == AttemptState.QUEUED)
-        .values(lease=2 * now() - attempts.c.created)
-        .returning(attempts.c.id, attempts.c.path, attempts.c.queue, attempts.c.lane)
-    )
-    return connection.execute(statement).all()

@@ -130,6 +130,11 @@ attempts = Table(
     Index("attempts_by_reused", "reused", sqlite_where=_REUSED, postgresql_where=_REUSED),
 )
 
+#: An attempt with its node and its run.
+IN_NODE = attempts.join(runs, runs.c.id == attempts.c.run_id).join(
+    nodes, (nodes.c.run_id == attempts.c.run_id) & (nodes.c.path == attempts.c.path)
+)
+
 outbox = Table(
     "outbox",
     metadata,

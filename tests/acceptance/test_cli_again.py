@@ -33,7 +33,13 @@ class: CommandLineTool
 hints: {WorkReuse: {enableReuse: false}}
 baseCommand: [sh, -c]
 arguments:
-  - 'echo $1 >>$0/ran; [ $1 != b2 ] || { [ ! -e $0/bad ] || exit 1; while [ ! -e $0/gate ]; do sleep 0.1; done; }; echo $1'
+  - |-
+    echo $1 >>$0/ran
+    if [ $1 = b2 ]; then
+      [ ! -e $0/bad ] || exit 1
+      while [ ! -e $0/gate ]; do sleep 0.1; done
+    fi
+    echo $1
 inputs:
   place: {type: string, inputBinding: {position: 1}}
   name: {type: string, inputBinding: {position: 2}}

@@ -12,7 +12,7 @@ from celeriac.engine.cancel import cancel
 from celeriac.engine.outcome import outcome
 from celeriac.errors import Cancelled, RunCancelled
 from celeriac.journal import attempts as tries
-from celeriac.journal import runs
+from celeriac.journal import leases, runs
 from celeriac.states import RunState
 from tests.unit.engine_documents import SCATTER, output, step, tool, workflow, write
 from tests.unit.engine_harness import LEASE, World, add, world
@@ -98,7 +98,7 @@ def test_the_running_tool_is_told(cluster: World, document: Path) -> None:
         tries.claim(connection, attempt, "me", "host", LEASE)
     assert cancel(cluster.engine, run) == "CANCELING"
     with cluster.engine.database.read() as connection:
-        assert tries.unwanted(connection, [attempt], "me") == {attempt: "the run is CANCELING"}
+        assert leases.unwanted(connection, [attempt], "me") == {attempt: "the run is CANCELING"}
 
 
 def test_a_tool_that_ends_well_just_then_changes_nothing(cluster: World, document: Path) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import update
 from celeriac.engine.scan import scan
 from celeriac.errors import BrokerUnavailable
 from celeriac.journal import attempts as tries
-from celeriac.journal import nodes, outbox
+from celeriac.journal import leases, nodes, outbox
 from celeriac.journal.tables import attempts
 from tests.unit.engine_documents import SCATTER, output, step, tool, workflow, write
 from tests.unit.engine_harness import INTERVAL, LEASE, World, add, world
@@ -113,10 +113,10 @@ def test_a_worker_that_lost_its_lease_is_told_to_stop(cluster: World, run: str) 
     attempt = cluster.attempts(run)[0].id
     with first.database.begin() as connection:
         tries.claim(connection, attempt, first.owner, "host", LEASE)
-        assert tries.unwanted(connection, [attempt], first.owner) == {}
+        assert leases.unwanted(connection, [attempt], first.owner) == {}
     cluster.scan(worker=second)
     with first.database.read() as connection:
-        assert "lease" in tries.unwanted(connection, [attempt], first.owner)[attempt]
+        assert "lease" in leases.unwanted(connection, [attempt], first.owner)[attempt]
 
 
 def test_a_tool_stopped_by_its_own_worker_is_tried_again(cluster: World, run: str) -> None:
@@ -215,11 +215,11 @@ def test_a_lease_is_renewed_and_only_for_its_owner(cluster: World, run: str) -> 
     with cluster.engine.database.begin() as connection:
         tries.claim(connection, attempt, "me", "host", 10.0)
         connection.execute(update(attempts).values(lease=0.0))
-        tries.renew(connection, [attempt], "somebody else", 10.0)
-        tries.renew(connection, ["another"], "me", 10.0)
-        assert [row.id for row in tries.expire(connection, run)] == [attempt]
-        tries.renew(connection, [attempt], "me", 10.0)
-        assert tries.expire(connection, run) == []
+        leases.renew(connection, [attempt], "somebody else", 10.0)
+        leases.renew(connection, ["another"], "me", 10.0)
+        assert [row.id for row in leases.expire(connection, run)] == [attempt]
+        leases.renew(connection, [attempt], "me", 10.0)
+        assert leases.expire(connection, run) == []
         assert not _report(connection, attempt), "what is lost stays lost"
         assert nodes.states(connection, run, ["s"]) == {"s": "QUEUED"}
 

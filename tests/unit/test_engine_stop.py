@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from celeriac.engine.stop import cancel_step
-from celeriac.journal import attempts as tries
+from celeriac.journal import leases
 from tests.unit.engine_documents import MULTIPLE, SCATTER, SUBWORKFLOW, output, step, tool, workflow, write
 from tests.unit.engine_harness import World, add, world
 
@@ -56,7 +56,7 @@ def while_runs(cluster: World, run: str, path: str, do: Callable[[], Any]) -> di
         cluster.play = add
         do()
         with cluster.engine.database.read() as connection:
-            told.update(tries.unwanted(connection, [attempt], cluster.engine.owner))
+            told.update(leases.unwanted(connection, [attempt], cluster.engine.owner))
         if told:
             cluster.token.cancel(told[attempt])
         return add(words)

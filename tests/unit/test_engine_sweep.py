@@ -12,6 +12,7 @@ from celeriac.container.stub import StubRunner
 from celeriac.engine.sweep import sweep
 from celeriac.job.run import JobRunner
 from celeriac.journal import attempts as tries
+from celeriac.journal import leases
 from celeriac.journal.tables import attempts
 from celeriac.names import container_of
 from celeriac.states import AttemptState
@@ -72,7 +73,7 @@ def test_it_goes_when_whoever_runs_it_has_died_here(
 ) -> None:
     monkeypatch.setattr("celeriac.engine.lost.is_dead", lambda owner, host: owner == "somebody")
     with cluster.engine.database.read() as connection:
-        row = tries.running(connection, attempt)
+        row = leases.running(connection, attempt)
     assert row is not None and sweep(cluster.engine) == [attempt]
     assert [(a.number, a.state) for a in cluster.attempts(row.run_id)] == [(1, "LOST"), (2, "QUEUED")]
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select, text, update
 
 from celeriac.errors import JournalUnavailable
-from celeriac.journal import attempts, nodes, outbox, runs
+from celeriac.journal import attempts, leases, nodes, outbox, runs
 from celeriac.journal.database import HEAD, Database, now
 from celeriac.journal.tables import attempts as attempts_table
 from celeriac.journal.tables import metadata
@@ -143,12 +143,12 @@ class JournalContract:
         an_attempt(database, "a")
         with database.begin() as connection:
             attempts.claim(connection, "a", "o", "host", 60.0)
-            assert attempts.expire(connection, "r") == []
+            assert leases.expire(connection, "r") == []
             connection.execute(update(attempts_table).values(lease=now() - 1.0))
 
         def expire(number: int) -> int:
             with database.begin() as connection:
-                return len(attempts.expire(connection, "r"))
+                return len(leases.expire(connection, "r"))
 
         assert sum(at_once(expire)) == 1
         assert not report(database, "a", "o")
