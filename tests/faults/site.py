@@ -120,9 +120,10 @@ class Site:
 
         return until(look, f"run {run} has no {number} steps at work", pause=0.02)
 
-    def done(self, run: str, number: int) -> None:
+    def done(self, run: str, number: int, patience: float = HANG) -> None:
         """Wait until so many of a run's steps have succeeded."""
-        until(lambda: self.view.done(run) >= number, f"run {run} has no {number} steps that succeeded", pause=0.02)
+        otherwise = f"run {run} has no {number} steps that succeeded"
+        until(lambda: self.view.done(run) >= number, otherwise, patience, pause=0.02)
 
     def worker_of(self, attempt: Record) -> Worker:
         """Return the worker whose child runs an attempt."""

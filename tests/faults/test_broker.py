@@ -16,6 +16,7 @@ from tests.faults.conftest import MakeSite
 from tests.faults.journal import until
 from tests.faults.report import Fault
 from tests.faults.site import Site
+from tests.faults.test_cancel import tool
 from tests.faults.workflow import Reference
 
 
@@ -105,6 +106,27 @@ def test_messages_are_deleted(make_site: MakeSite, fault: Fault) -> None:
             client.delete(*until(lambda: servers.waiting(client), "nothing waits", pause=0.01))
             fault.injected()
             time.sleep(2)
+    kept(site, run, what, fault)
+
+
+@pytest.mark.fault("broker", "FLUSHALL of messages that have waited long")
+def test_redis_forgets_what_waited_long(make_site: MakeSite, fault: Fault) -> None:
+    """P4: what is lost is found within a lease and a scan, however long it had waited for its turn."""
+    site, what = make_site("one"), Reference(8, 0.2, containers=False)
+    gate = site.desk.directory / "gate"
+    wait = {**tool(f"until [ -e {gate} ]; do sleep 0.1; done", containers=False)}
+    wait["requirements"] = {"ResourceRequirement": {"coresMin": 1, "ramMin": 64}}
+    first = [site.submit_tool(wait, {}, "--no-container") for _ in range(2)]
+    for run in first:
+        site.running(run)
+    run = site.submit(what)
+    until(lambda: site.view.attempts(run), "nothing waits")
+    time.sleep(8 * site.settings.lease)
+    with _client(site) as client:
+        client.flushall()
+    fault.injected()
+    gate.touch()
+    site.done(run, 1, patience=site.settings.lease + site.settings.scan_interval + 10)
     kept(site, run, what, fault)
 
 
