@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, update
 from celeriac.journal.database import now
 from celeriac.journal.tables import IN_NODE, Record, attempts, nodes, runs
 from celeriac.scheduler.retry import Cause
-from celeriac.states import AttemptState, NodeState
+from celeriac.states import ATTEMPT_ENDED, AttemptState, NodeState
 
 
 def renew(connection: Connection, ids: Iterable[str], owner: str, lease: float) -> None:
