@@ -86,7 +86,7 @@ def test_what_this_journal_does_not_know_is_another_s(cluster: World, engine_of_
 def test_without_a_container_nothing_is_asked(
     cluster: World, engine_of_containers: StubRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tries, "over", lambda *arguments: pytest.fail("the journal was asked"))
+    monkeypatch.setattr(leases, "over", lambda *arguments: pytest.fail("the journal was asked"))
     assert sweep(cluster.engine) == []
 
 
@@ -94,11 +94,11 @@ def test_what_its_own_worker_removes_meanwhile_is_no_leftover(
     cluster: World, attempt: str, engine_of_containers: StubRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _set(cluster, attempt, AttemptState.SETTLED)
-    over = tries.over
+    over = leases.over
 
     def meanwhile(*arguments: object) -> set[str]:
         engine_of_containers.left = set()
         return over(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(tries, "over", meanwhile)
+    monkeypatch.setattr(leases, "over", meanwhile)
     assert sweep(cluster.engine) == [] and engine_of_containers.cleared == []
