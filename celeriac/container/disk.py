@@ -11,6 +11,8 @@ from celeriac.errors import DiskFull
 
 #: Errors of the system that mean: there is no room, or this user may have no more.
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+#: Bytes below which a file system has no room for a tool.
+LITTLE = 2**20
 _HINT = "`celeriac clean` frees what ended runs left; or give the file system more room"
 
 
@@ -49,6 +51,12 @@ def is_full(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def is_used_up(path: str | os.PathLike[str]) -> bool:
+    """Whether hardly anything can be written where a path is."""
+    there = free(path)
+    return there is not None and there < LITTLE
 
 
 def no_room(what: str, path: str | os.PathLike[str]) -> DiskFull:

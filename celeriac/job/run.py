@@ -15,7 +15,7 @@ from cwltool.job import JobBase, relink_initialworkdir
 from cwltool.utils import bytes2str_in_dicts, normalizeFilesDirs
 
 from celeriac.container.base import CancelToken, Command, ExitReport, Runner
-from celeriac.container.disk import is_full, no_room
+from celeriac.container.disk import is_full, is_used_up, no_room
 from celeriac.container.leftovers import clear
 from celeriac.document.binding import bind
 from celeriac.errors import (
@@ -217,6 +217,8 @@ def _collect(job: JobBase, request: JobRequest, command: Command, ended: ExitRep
         account.add(error, command)
         if memory.tell(ended.exit_code, account.tail(command.stderr)):
             outcome, error = Outcome.OUT_OF_MEMORY, _out_of_memory(error, request, peak)
+        elif is_used_up(request.place.root):  # nobody can tell whether it would have failed with room to write
+            outcome, error = Outcome.INFRASTRUCTURE, _without_room(error, request)
         elif not error.hint:
             error.hint = "it said nothing on standard error"
     return JobReport(outcome, outputs, error, ended.exit_code, peak, ended.cpu_seconds)
@@ -239,6 +241,11 @@ def _judge(job: JobBase, code: int, temporary: frozenset[int]) -> Outcome:
     if code in job.permanentFailCodes or code != 0:
         return Outcome.PERMANENT
     return Outcome.SUCCESS
+
+
+def _without_room(error: StepFailed, request: JobRequest) -> DiskFull:
+    full = no_room(error.message, request.place.root)
+    return DiskFull(full.message, hint=f"{full.hint}\n{error.hint}".strip(), **{**full.fields, **error.fields})
 
 
 def _out_of_memory(error: StepFailed, request: JobRequest, peak: int | None) -> OutOfMemory:

@@ -94,6 +94,22 @@ def test_inputs_without_room(here: Desk, small: Path) -> None:
     assert set(attempts(here)) == {("infrastructure", "DiskFull")}
 
 
+FILLS = """\
+cwlVersion: v1.2
+class: CommandLineTool
+baseCommand: [sh, -c, 'head -c 8000000 /dev/zero > big || exit 5']
+inputs: {}
+outputs: {}
+"""
+
+
+def test_a_tool_without_room_says_nothing_about_the_tool(here: Desk, small: Path) -> None:
+    """It may have failed for that alone: it is tried again, where there may be room then."""
+    said = failed(here, small, FILLS)
+    assert f"'tool.cwl' ended with exit code 5: the file system {small} has no room left" in said
+    assert set(attempts(here)) == {("infrastructure", "DiskFull")}
+
+
 def test_a_step_waits_for_room_and_then_says_so(here: Desk, small: Path) -> None:
     said = failed(here, small, QUIET, CELERIAC_DISK_RESERVE="100", CELERIAC_DISK_PATIENCE="0.1")
     assert f"'tool.cwl' was not started: the file system {small}" in said and "100 MiB were waited for" in said
