@@ -34,14 +34,14 @@ def _client(site: Site) -> Iterator[Redis]:
 )
 @pytest.mark.fault("broker", "Redis SIGKILLed and started again")
 def test_redis_is_killed(make_site: MakeSite, fault: Fault, keeps: bool) -> None:
-    site, what = make_site("one", "two", broker=servers.redis(keeps=keeps)), Reference(8, 1.0)
+    site, what = make_site("one", "two", broker=servers.redis(keeps=keeps)), Reference(8, 0.6)
     run = site.submit(what)
     for done in (0, 2):
         site.done(run, done)
         site.running(run)
         site.broker.kill()
         fault.injected()
-        time.sleep(3)
+        time.sleep(2)
         site.broker.start()
     kept(site, run, what, fault)
 
@@ -96,7 +96,6 @@ def test_messages_are_doubled(make_site: MakeSite, fault: Fault) -> None:
     kept(site, run, what, fault)
 
 
-@pytest.mark.ci
 @pytest.mark.fault("broker", "all waiting messages deleted")
 def test_messages_are_deleted(make_site: MakeSite, fault: Fault) -> None:
     site, what = make_site("one"), Reference(40, 0.2)

@@ -22,7 +22,7 @@ from tests.faults.site import Site, fresh_database, process_of
 from tests.faults.workflow import Reference
 
 #: Longer than a lease, in seconds.
-LONG = 12.0
+LONG = 10.0
 
 
 @pytest.mark.fault("database", "away from one worker for longer than its lease")
@@ -31,7 +31,7 @@ LONG = 12.0
 )
 def test_one_worker_is_cut_off(make_site: MakeSite, fault: Fault, postgresql_url: str, silently: bool) -> None:
     journal = fresh_database(postgresql_url)
-    site, what = make_site("near", journal=journal), Reference(8, 4.0)
+    site, what = make_site("near", journal=journal), Reference(8, 2.5)
     with proxy(journal) as (way, url):
         far = site.worker("far", JOURNAL_URL=url)
         run = site.submit(what)

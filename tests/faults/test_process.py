@@ -107,7 +107,7 @@ def _started(site: Site) -> bool:
 @pytest.mark.ci
 @pytest.mark.fault("process", "SIGTERM in the middle of a step that ends soon")
 def test_a_worker_drains(make_site: MakeSite, fault: Fault) -> None:
-    site, what = make_site("one", "two"), Reference(8, 2.0)
+    site, what = make_site("one", "two"), Reference(8, 1.2)
     run = site.submit(what)
     worker, attempts = _busy(site, what, run)
     worker.send(SIGTERM)
@@ -163,7 +163,7 @@ def test_a_worker_is_asked_twice(make_site: MakeSite, fault: Fault, number: Sign
 @pytest.mark.fault("process", "SIGSTOP past the lease, then SIGCONT")
 @both("processes")
 def test_a_worker_stands_still(make_site: MakeSite, fault: Fault, containers: bool) -> None:
-    site, what = make_site("one", "two"), Reference(8, 3.0, containers)
+    site, what = make_site("one", "two"), Reference(8, 2.0, containers)
     run = site.submit(what)
     worker, attempts = _busy(site, what, run)
     worker.send_all(SIGSTOP)

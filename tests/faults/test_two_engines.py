@@ -26,11 +26,11 @@ def test_many_look_after_one_run(make_site: MakeSite, fault: Fault) -> None:
     settings = site.settings
     with closing(Celery("faults", broker=settings.worker_broker, set_as_current=False)) as app:
         while not site.view.run(run).ended:
-            for _ in range(4):
+            for _ in range(2):
                 app.send_task(names.ADVANCE, (run,), queue=names.CONTROL_QUEUE, ignore_result=True)
                 app.send_task(names.SWEEP, queue=names.CONTROL_QUEUE, ignore_result=True)
             fault.injected()
-            time.sleep(0.3)
+            time.sleep(0.4)
     kept(site, run, what, fault)
 
 
