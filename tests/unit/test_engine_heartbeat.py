@@ -14,6 +14,7 @@ from celeriac.engine.cancel import cancel
 from celeriac.engine.lease import Leases
 from celeriac.errors import Cancelled, JournalUnavailable
 from celeriac.journal import attempts as tries
+from celeriac.journal import leases
 from tests.unit.engine_documents import output, step, tool, workflow, write
 from tests.unit.engine_harness import World, add, world
 
@@ -65,14 +66,14 @@ def test_a_lease_is_renewed_while_the_tool_runs(cluster: World, run: str) -> Non
 def test_a_fault_of_our_own_does_not_end_the_heartbeat(
     cluster: World, run: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unwanted, faults = tries.unwanted, [ZeroDivisionError("a bug")]
+    unwanted, faults = leases.unwanted, [ZeroDivisionError("a bug")]
 
     def broken(*arguments: Any) -> dict[str, str]:
         if faults:
             raise faults.pop()
         return unwanted(*arguments)
 
-    monkeypatch.setattr(tries, "unwanted", broken)
+    monkeypatch.setattr(leases, "unwanted", broken)
     test_a_lease_is_renewed_while_the_tool_runs(cluster, run)
     assert not faults
 
@@ -85,14 +86,14 @@ def test_what_this_process_claimed_but_does_not_run_is_not_renewed(cluster: Worl
         tries.claim(connection, name, cluster.engine.owner, "host", 1000.0)
     before = cluster.attempts(run)[0].lease
     beats = threading.Semaphore(0)
-    renew = tries.renew
+    renew = leases.renew
 
     def counted(*arguments: Any) -> None:
         renew(*arguments)
         beats.release()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tries, "renew", counted)
+        patch.setattr(leases, "renew", counted)
         cluster.engine.leases.watch("something else")
         assert all(beats.acquire(timeout=HANG) for _ in range(3))
         cluster.engine.leases.release("something else")
