@@ -73,11 +73,8 @@ def clean(database: Database, directory: Path, wanted: Wanted) -> Iterator[Clean
         forgotten = _forget(database, found)
     else:
         forgotten = dict.fromkeys(places, 0)
-    with database.read() as connection:
-        final = _files(cleaning.published(connection))
-        made = _files(cleaning.made(connection, condition, forget=wanted.forget))
-        paths = chain(_reached(final, inside=False), _reached(made, inside=True))
-        kept = Kept(_in(places.values(), paths))
+    there = [place for place in places.values() if place.is_dir()]
+    kept = _kept(database, condition, there, forget=wanted.forget) if there else Kept()
     for row in found:
         one = Cleaned(row.id, row.name, row.state, row.ended, places[row.id], forgotten=forgotten[row.id])
         _clean(database, row, one, kept, wanted)
@@ -104,6 +101,14 @@ def unknown(database: Database, directory: Path) -> list[Path]:
 # --- what stays ----------------------------------------------------------------------------------
 
 
+def _kept(database: Database, condition: ColumnElement[bool], there: Sequence[Path], *, forget: bool) -> Kept:
+    with database.read() as connection:
+        final = _files(cleaning.published(connection))
+        made = _files(cleaning.made(connection, condition, forget=forget))
+        paths = chain(_reached(final, inside=False), _reached(made, inside=True))
+        return Kept(_in(there, paths))
+
+
 def _files(values: Iterator[Any]) -> Iterator[Pointer]:
     for value in values:
         yield from pointers(value)
@@ -118,7 +123,7 @@ def _reached(found: Iterator[Pointer], *, inside: bool) -> Iterator[str]:
                 yield from reached(link)
 
 
-def _in(directories: Any, paths: Iterator[str]) -> Iterator[str]:
+def _in(directories: Sequence[Path], paths: Iterator[str]) -> Iterator[str]:
     """Yield those paths that lie in one of the directories: all others can't be removed anyway."""
     wanted = {str(directory) for directory in directories}
     return (path for path in paths if any(above in wanted for above in ancestors(path)))
