@@ -147,6 +147,19 @@ def process_of(attempt: Record) -> int:
     return int(attempt.owner.split(":")[1])
 
 
+def busy(site: Site, what: Reference, run: str) -> tuple[Worker, list[str]]:
+    """Wait until a worker has a step at work in the middle of a run; return it with all that it runs."""
+    site.done(run, what.size // 4)
+    worker = site.worker_of(site.running(run)[0])
+    children = {child.pid for child in worker.children}
+    return worker, [attempt.id for attempt in site.view.running(run) if process_of(attempt) in children]
+
+
+def begun(site: Site, run: str) -> bool:
+    """Whether a tool of a run has said something."""
+    return any(log.read_text() for log in (site.settings.runs / run).glob("*/stderr.log"))
+
+
 def _tail(log: Path, lines: int = 100) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 

@@ -16,7 +16,7 @@ from tests.faults.conftest import MakeSite
 from tests.faults.journal import until
 from tests.faults.report import Fault
 from tests.faults.site import Site
-from tests.faults.test_cancel import tool
+from tests.faults.tools import tool
 from tests.faults.workflow import Reference
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import pytest
 
@@ -14,39 +13,11 @@ from tests.faults.conftest import MakeSite
 from tests.faults.journal import until
 from tests.faults.report import Fault
 from tests.faults.site import Site
+from tests.faults.tools import submit, tool
 from tests.faults.workflow import Reference
 
 #: Will not hear of SIGTERM, nor will its child in a session of its own.
 _DEAF = "trap '' TERM INT HUP; (trap '' TERM; setsid sleep 300) & while :; do sleep 1; done"
-
-
-def tool(script: str, *, containers: bool, outputs: Any = None, ram: int = 64) -> dict[str, Any]:
-    """Return a tool that is a line of shell."""
-    needs: dict[str, Any] = {"ResourceRequirement": {"coresMin": 0.25, "ramMin": ram}}
-    if containers:
-        needs["DockerRequirement"] = {"dockerPull": "alpine"}
-    return {
-        "cwlVersion": "v1.2",
-        "class": "CommandLineTool",
-        "requirements": needs,
-        "baseCommand": ["sh", "-c", 'echo begun >&2; ' + script],
-        "inputs": {},
-        "outputs": outputs or {},
-    }
-
-
-def submit(site: Site, document: dict[str, Any], *words: str) -> str:
-    """Submit a tool; returns the run when it has begun."""
-    containers = "DockerRequirement" in document["requirements"]
-    run = site.submit_tool(document, {}, *(() if containers else ("--no-container",)), *words)
-    site.running(run)
-    until(lambda: begun(site, run), "the tool does not begin")
-    return run
-
-
-def begun(site: Site, run: str) -> bool:
-    """Whether a tool of a run has said something."""
-    return any(log.read_text() for log in (site.settings.runs / run).glob("*/stderr.log"))
 
 
 def _cancel(site: Site, run: str, fault: Fault) -> list[str]:
@@ -118,32 +89,3 @@ def test_while_publishing(make_site: MakeSite, fault: Fault) -> None:
     ended_as(site, run, RunState.CANCELED, "cancelled", fault)
     until(lambda: not list(outdir.glob(".celeriac-*")), "what was prepared is left", patience=20)
     assert not (outdir / "all").exists(), "a run that was cancelled has no outputs"
-
-
-@pytest.mark.fault("cancel", "none: 1 GB of standard output")
-@both()
-def test_much_output(make_site: MakeSite, fault: Fault, containers: bool) -> None:
-    """The worker's memory stays as it is, and nothing of it is missing."""
-    site, size = make_site("one"), 2**30
-    stdout = {"all": {"type": "File", "outputBinding": {"glob": "much"}}}
-    much = {**tool(f"head -c {size} /dev/zero", containers=containers, outputs=stdout), "stdout": "much"}
-    warm = submit(site, tool("true", containers=containers))
-    site.ended(warm)
-    before = _memory(site)
-    run = submit(site, much)
-    most = before
-    while not site.view.run(run).ended:
-        most = max(most, _memory(site))
-        time.sleep(0.1)
-    fault.injected()
-    row = ended_as(site, run, RunState.SUCCESS, "None", fault, patience=300)
-    assert row.outputs["all"]["size"] == size
-    assert row.outputs["all"]["checksum"] == "sha1$2a492f15396a6768bcbca016993f4b4c8b0b5307"
-    assert most - before < 64 * 2**20, f"a process grew by {(most - before) / 2**20:.0f} MiB"
-
-
-def _memory(site: Site) -> int:
-    """Return the bytes that the largest process of the workers has for itself."""
-    return max(
-        process.memory_info().rss for worker in site.workers for process in worker.children if process.is_running()
-    )

@@ -12,8 +12,7 @@ from tests.faults.checks import ended_as, gone
 from tests.faults.conftest import MakeSite
 from tests.faults.journal import until
 from tests.faults.report import Fault
-from tests.faults.site import Site, execute
-from tests.faults.test_cancel import begun
+from tests.faults.site import Site, begun, execute
 from tests.faults.workflow import Reference
 
 #: All its items would take longer than any test.

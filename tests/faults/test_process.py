@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import time
-from signal import SIGCONT, SIGINT, SIGKILL, SIGQUIT, SIGSTOP, SIGTERM, Signals
+from signal import SIGCONT, SIGKILL, SIGSTOP
 
 import pytest
 
-from celeriac.states import AttemptState, Outcome
+from celeriac.states import AttemptState
 from tests.faults.both import both
 from tests.faults.checks import gone, kept
 from tests.faults.conftest import MakeSite
 from tests.faults.journal import until
 from tests.faults.report import Fault
-from tests.faults.site import Site, process_of
-from tests.faults.worker import Worker
+from tests.faults.site import begun, busy, process_of
 from tests.faults.workflow import Reference
 
 
@@ -49,20 +47,12 @@ def test_a_child_is_killed(make_site: MakeSite, fault: Fault, containers: bool) 
 # --- the whole worker -----------------------------------------------------------------------------
 
 
-def _busy(site: Site, what: Reference, run: str) -> tuple[Worker, list[str]]:
-    """Wait until a worker has a step at work in the middle of the run; return it with all that it runs."""
-    site.done(run, what.size // 4)
-    worker = site.worker_of(site.running(run)[0])
-    children = {child.pid for child in worker.children}
-    return worker, [attempt.id for attempt in site.view.running(run) if process_of(attempt) in children]
-
-
 @pytest.mark.fault("process", "SIGKILL of a worker's main process")
 @both("processes")
 def test_a_main_process_is_killed(make_site: MakeSite, fault: Fault, containers: bool) -> None:
     site, what = make_site("one", "two"), Reference(8, 1.0, containers)
     run = site.submit(what)
-    worker, attempts = _busy(site, what, run)
+    worker, attempts = busy(site, what, run)
     worker.send(SIGKILL)
     fault.injected()
     gone(site, attempts)
@@ -74,7 +64,7 @@ def test_a_main_process_is_killed(make_site: MakeSite, fault: Fault, containers:
 def test_a_group_is_killed(make_site: MakeSite, fault: Fault, containers: bool) -> None:
     site, what = make_site("one", "two"), Reference(8, 1.0, containers)
     run = site.submit(what)
-    worker, attempts = _busy(site, what, run)
+    worker, attempts = busy(site, what, run)
     worker.send_all(SIGKILL)
     fault.injected()
     gone(site, attempts)
@@ -87,7 +77,7 @@ def test_the_only_worker_is_killed(make_site: MakeSite, fault: Fault, containers
     site, what = make_site("one"), Reference(8, 60.0, containers)
     run = site.submit(what)
     attempts = [attempt.id for attempt in site.running(run)]
-    until(lambda: _started(site), "the tool does not start")
+    until(lambda: begun(site, run), "the tool does not start")
     site.workers[0].send_all(SIGKILL)
     fault.injected()
     gone(site, attempts)  # no worker is there to see to it
@@ -99,63 +89,6 @@ def test_the_only_worker_is_killed(make_site: MakeSite, fault: Fault, containers
     fault.outcome = "done again"
 
 
-def _started(site: Site) -> bool:
-    """Whether a tool has begun to speak."""
-    return any(log.read_text() for log in site.settings.runs.glob("*/*/stderr.log"))
-
-
-@pytest.mark.ci
-@pytest.mark.fault("process", "SIGTERM in the middle of a step that ends soon")
-def test_a_worker_drains(make_site: MakeSite, fault: Fault) -> None:
-    site, what = make_site("one", "two"), Reference(8, 1.2)
-    run = site.submit(what)
-    worker, attempts = _busy(site, what, run)
-    worker.send(SIGTERM)
-    fault.injected()
-    assert worker.wait() == 0
-    kept(site, run, what, fault)
-    states = {attempt.id: attempt.outcome for attempt in site.view.attempts(run)}
-    assert {states[name] for name in attempts} == {"success"}, "what it had in hand it has done"
-
-
-@pytest.mark.fault("process", "SIGTERM in the middle of a step that takes long")
-@both()
-def test_a_worker_hands_back(make_site: MakeSite, fault: Fault, containers: bool) -> None:
-    site, what = make_site("one"), Reference(8, 300.0, containers)
-    run = site.submit(what)
-    attempts = [attempt.id for attempt in site.running(run)]
-    until(lambda: _started(site), "the tool does not start")
-    site.worker("two")
-    site.workers[0].send(SIGTERM)
-    fault.injected()
-    site.workers[0].wait()
-    gone(site, attempts)
-    again = until(lambda: [one for one in site.view.running(run) if one.id not in attempts], "it is not done again")
-    first = next(attempt for attempt in site.view.attempts(run) if attempt.id in attempts)
-    assert (first.outcome, again[0].path) == (Outcome.HANDED_BACK, first.path)
-    site.desk("cancel", run)
-    assert site.ended(run).state == "CANCELED"
-    fault.outcome = "handed back"
-    gone(site, [attempt.id for attempt in site.view.attempts(run)])
-
-
-@pytest.mark.fault("process", "a worker asked twice to end at once")
-@pytest.mark.parametrize("number", [SIGQUIT, SIGINT], ids=["SIGQUIT", "SIGINT"])
-def test_a_worker_is_asked_twice(make_site: MakeSite, fault: Fault, number: Signals) -> None:
-    site, what = make_site("one", "two"), Reference(8, 5.0)
-    run = site.submit(what)
-    site.running(run)
-    until(lambda: _started(site), "the tool does not start")
-    worker = site.worker_of(site.running(run)[0])
-    attempts = [site.running(run)[0].id]
-    for _ in range(2):
-        worker.send(number)
-        time.sleep(1)  # as somebody who is impatient
-    fault.injected()
-    worker.wait()
-    gone(site, attempts)
-    kept(site, run, what, fault)
-
 
 # --- it stands still --------------------------------------------------------------------------------
 
@@ -165,7 +98,7 @@ def test_a_worker_is_asked_twice(make_site: MakeSite, fault: Fault, number: Sign
 def test_a_worker_stands_still(make_site: MakeSite, fault: Fault, containers: bool) -> None:
     site, what = make_site("one", "two"), Reference(8, 2.0, containers)
     run = site.submit(what)
-    worker, attempts = _busy(site, what, run)
+    worker, attempts = busy(site, what, run)
     worker.send_all(SIGSTOP)
     fault.injected()
 
@@ -176,6 +109,3 @@ def test_a_worker_stands_still(make_site: MakeSite, fault: Fault, containers: bo
     until(lost, "its steps are not taken for lost")
     worker.send_all(SIGCONT)
     kept(site, run, what, fault)
-
-
-# --- half of them -----------------------------------------------------------------------------------

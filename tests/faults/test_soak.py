@@ -33,7 +33,7 @@ class Size:
 
 @pytest.mark.ci
 @pytest.mark.timeout(7200)
-@pytest.mark.fault("soak", "none: a worker after many steps")
+@pytest.mark.fault("soak", "a worker after many steps")
 def test_a_worker_does_not_grow(
     make_site: MakeSite, fault: Fault, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
