@@ -50,6 +50,11 @@ class Connection:
             return self._client
 
     @property
+    def has_answered(self) -> bool:
+        """Whether the engine has ever answered this process."""
+        return self._client is not None
+
+    @property
     def brisk(self) -> APIClient:
         """A second client, for what may as well stay unanswered."""
         version = self.client.api_version

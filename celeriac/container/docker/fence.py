@@ -8,6 +8,7 @@ import time
 from docker.errors import APIError, NotFound
 
 from celeriac.container.base import CancelToken, Command, ContainerSpec
+from celeriac.container.docker.absence import await_engine, later
 from celeriac.container.docker.connection import NO_ANSWER, Connection
 from celeriac.container.docker.create import container_arguments, container_name, host_arguments
 from celeriac.container.docker.images import Images
@@ -33,7 +34,11 @@ class Fence:
         self._images = images
 
     def create(self, command: Command, spec: ContainerSpec, cancel: CancelToken) -> str:
-        """Return the id of a new container; images and names that went stale get a second try."""
+        """Return the id of a new container; images and names that went stale get a second try.
+
+        An engine that went away is waited for: to fail at once would use up the attempts in a second.
+        """
+        await_engine(self._connection, command.name, cancel)
         for last_try in (False, True):
             image = self._images.identify(
                 spec.image, allow_pull=spec.allow_pull, force_pull=spec.force_pull, cancel=cancel
@@ -101,19 +106,24 @@ class Fence:
         return False
 
     def remove(self, container: str) -> None:
-        """Kill and remove, with anonymous volumes. What an absent engine keeps is the sweep's."""
+        """Kill and remove, with anonymous volumes. What an absent engine keeps is removed when it is back."""
         for left in reversed(range(REMOVALS)):
-            try:
-                self._connection.client.remove_container(container, force=True, v=True)
+            problem = self._remove_once(container)
+            if problem is None:
                 return
-            except NotFound:
-                return
-            except APIError as error:
-                if error.status_code == _HTTP_CONFLICT:  # it is being removed
-                    return
-                problem: Exception = error
-            except NO_ANSWER as error:
-                problem = error
             if left:
                 time.sleep(REMOVAL_PAUSE)
-        log.warning("the container %s could not be removed: %s", container, problem)
+        log.warning("the container %s is not removed yet: %s", container, problem)
+        # after the patience it is the sweep's
+        later(self._connection, lambda: self._remove_once(container), f"the container {container} is not removed")
+
+    def _remove_once(self, container: str) -> Exception | None:
+        """Return what prevents it; None: it is gone, or on its way."""
+        try:
+            self._connection.client.remove_container(container, force=True, v=True)
+        except APIError as error:
+            is_gone = isinstance(error, NotFound) or error.status_code == _HTTP_CONFLICT  # it is being removed
+            return None if is_gone else error
+        except NO_ANSWER as error:
+            return error
+        return None

@@ -9,6 +9,7 @@ from typing import Any
 from docker.errors import APIError, ImageNotFound
 
 from celeriac.container.base import CancelToken, Image
+from celeriac.container.docker.absence import await_engine
 from celeriac.container.docker.connection import NO_ANSWER, Connection
 from celeriac.container.docker.fetch import DOCKERFILE_LABEL, FetchFailed, advice, can_fetch, digest, fetch
 from celeriac.container.docker.interrupt import Interrupt, interruptible
@@ -33,6 +34,7 @@ class Images:
         known = self._known(image, fetched=force)
         if known:
             return known
+        await_engine(self._connection, image.name, cancel)
         with self._connection.answering():
             found = None if force else self._find(image)
             if found is None:
