@@ -11,9 +11,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
-from cwltool.context import RuntimeContext
 from cwltool.job import JobBase
 from cwltool.process import Process
 
@@ -124,5 +124,9 @@ def _surroundings(request: JobRequest, *, contained: bool) -> dict[str, Any]:
         }
     else:
         names.append("PATH")  # it says which programs are run
-    kept = JobBase.extract_environment(RuntimeContext({"preserve_environment": names}), {})
-    return found | {f"environment.{name}": value for name, value in kept.items()}
+    # cwltool's own look at the environment; of all of it, where it would warn once more of what is not there
+    wanted: Any = SimpleNamespace(
+        preserve_entire_environment=bool(options.preserve_environment), preserve_environment=names
+    )
+    environment = JobBase.extract_environment(wanted, {})
+    return found | {f"environment.{name}": environment[name] for name in names if name in environment}
