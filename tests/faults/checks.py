@@ -6,19 +6,13 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-import docker
-from docker.errors import DockerException
-
-from celeriac.container.procfs import environment, pids, stat
-from celeriac.container.tree import MARK
 from celeriac.journal.tables import Record
 from celeriac.states import AttemptState, NodeState, Outcome, RunState
 from tests.faults.hang import shown
 from tests.faults.journal import HANG, succeeded
+from tests.faults.remains import containers, processes
 from tests.faults.report import Fault
 from tests.faults.site import Site
 from tests.faults.workflow import Reference
@@ -57,7 +51,7 @@ def ended_as(site: Site, run: str, state: RunState, cause: str, fault: Fault, pa
 def left(site: Site, fault: Fault, patience: float = GONE) -> list[str]:
     """Return what of the site's runs is left on the host, after as long as it may be."""
     deadline = time.monotonic() + patience
-    while remains := [*containers(site), *processes(site)]:
+    while remains := _remains(site):
         if time.monotonic() > deadline:
             break
         time.sleep(0.2)
@@ -68,38 +62,13 @@ def left(site: Site, fault: Fault, patience: float = GONE) -> list[str]:
 def gone(site: Site, attempts: Sequence[str], patience: float = GONE) -> None:
     """Check that nothing is left of some attempts, after as long as it may be; others go on."""
     deadline = time.monotonic() + patience
-    while remains := [one for one in [*containers(site), *processes(site)] if any(name in one for name in attempts)]:
+    while remains := [one for one in _remains(site) if any(name in one for name in attempts)]:
         assert time.monotonic() < deadline, f"left on the host: {remains}\n{site.said()}"
         time.sleep(0.1)
 
 
-def containers(site: Site) -> list[str]:
-    """Return the containers of the site's runs, also those that don't run."""
-    names = set(site.view.runs())
-    with docker.APIClient(base_url=site.docker) as client:
-        found = client.containers(all=True, filters={"label": "celeriac.run"})
-        return [_tell(client, one) for one in found if one["Labels"]["celeriac.run"] in names]
-
-
-def _tell(client: docker.APIClient, one: dict[str, Any]) -> str:
-    """Say what a container is, and what runs in it."""
-    labels, inside = one["Labels"], ""
-    with suppress(DockerException):  # it does not run
-        inside = str([row[-1] for row in client.top(one["Id"])["Processes"] or []])
-    return f"container {one['Id'][:12]} ({one['Status']}) of {labels} {inside}"
-
-
-def processes(site: Site) -> list[str]:
-    """Return the processes of the site's plain tools."""
-    names, found = site.view.attempt_names(), []
-    for pid in pids():
-        for entry in environment(pid):
-            # OWNER:NAME:NUMBER; a tool's name is its attempt
-            name = entry.decode(errors="replace").rpartition(":")[0].rpartition(":")[2]
-            one = stat(pid)
-            if entry.startswith(MARK.encode() + b"=") and name in names and one and one.is_alive:
-                found.append(f"process {pid} of attempt {name}")
-    return found
+def _remains(site: Site) -> list[str]:
+    return [*containers(site.docker, site.view.runs()).values(), *processes(site.view.attempt_names()).values()]
 
 
 # --- one promise each -------------------------------------------------------------------------------
@@ -179,7 +148,7 @@ def _dump(site: Site, run: str) -> str:
                 f"attempt {attempt.number} of {attempt.path!r} {attempt.id}: {attempt.state} {attempt.outcome} "
                 f"{attempt.cause} {attempt.owner} [{times}] {error}"
             )
-    return "\n".join([*lines, *containers(site), *processes(site), site.said()])
+    return "\n".join([*lines, *_remains(site), site.said()])
 
 
 def _unusual(rows: Sequence[Record], tell: Callable[[Record], str]) -> list[str]:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psycopg
 from sqlalchemy.engine import make_url
 
+from celeriac.errors import JournalUnavailable
 from celeriac.failpoints import NAMES
 from celeriac.journal.tables import Record
 from celeriac.settings import EMBEDDED, Settings
 from tests.acceptance.commands import Desk
 from tests.faults.journal import HANG, View, until
+from tests.faults.remains import remove
 from tests.faults.servers import Restartable
 from tests.faults.worker import Worker
 from tests.faults.workflow import Reference
@@ -185,6 +187,8 @@ def site(
             worker.ask_to_end()
         for worker in made.workers:
             worker.close()
+        with suppress(JournalUnavailable):  # its server may have ended before
+            remove(docker, view.runs(), view.attempt_names())
         view.close()
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.faults.checks import containers, kept
+from tests.faults.checks import kept
 from tests.faults.conftest import MakeSite
 from tests.faults.journal import until
+from tests.faults.remains import containers
 from tests.faults.report import Fault
 from tests.faults.site import Site
 from tests.faults.workflow import Reference
@@ -65,7 +66,7 @@ def _size(site: Site, temporary: Path) -> Size:
         sum(process.memory_info().rss for process in processes),
         sum(process.num_fds() for process in processes),
         threads,
-        len(containers(site)),
+        len(containers(site.docker, site.view.runs())),
         len(list(temporary.rglob("*"))),
     )
 
