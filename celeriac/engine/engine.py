@@ -20,7 +20,7 @@ from celeriac.document.load import Document, DocumentCache
 from celeriac.document.schemas import SchemaCache
 from celeriac.engine.lease import Leases
 from celeriac.engine.presence import Presence
-from celeriac.engine.reuse import JournalDigests
+from celeriac.engine.reuse import Anything, JournalDigests
 from celeriac.failpoints import failpoints
 from celeriac.job.digests import Digests
 from celeriac.job.options import RunOptions
@@ -86,6 +86,7 @@ class Engine:
         self.leases = Leases(self)
         self.presence = Presence(self)
         self.digests = Digests(JournalDigests(self))
+        self.anything = Anything()  # to be reused
         self._inputs: OrderedDict[tuple[str, float | None, str], dict[str, Any]] = OrderedDict()
         self._options: OrderedDict[str, RunOptions] = OrderedDict()
         self._tables: OrderedDict[tuple[str, float | None], tuple[QueueLimits, ...]] = OrderedDict()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from celeriac.engine.engine import Engine
 
 log = logging.getLogger(__name__)
+
+#: Seconds for which "nothing" is believed, and runs of which it is remembered.
+PAUSE = 5.0
+RUNS = 256
 
 
 class JournalDigests:
@@ -46,6 +52,28 @@ class JournalDigests:
             log.debug("the digest of %s is not kept: %s", path, error)
 
 
+class Anything:
+    """Whether other runs have made anything that may be reused.
+
+    Asked once in a while for each run: a journal that has nothing, as that of most single runs, costs a step nothing.
+    """
+
+    def __init__(self) -> None:
+        self._answers: OrderedDict[str, tuple[bool, float]] = OrderedDict()
+
+    def is_there(self, engine: Engine, run: str) -> bool:
+        """Return what was true a few seconds ago at most, or is now."""
+        found, until = self._answers.get(run, (False, 0.0))
+        if found or time.monotonic() < until:
+            return found
+        with engine.database.read() as connection:
+            found = reuse.anything(connection, run)
+        self._answers[run] = found, time.monotonic() + PAUSE
+        while len(self._answers) > RUNS:
+            self._answers.popitem(last=False)
+        return found
+
+
 def earlier(engine: Engine, claimed: Record) -> Callable[[Key], tuple[Found | None, str]]:
     """Return what finds an equal attempt's outputs for one that this worker has claimed."""
 
@@ -60,6 +88,8 @@ def earlier(engine: Engine, claimed: Record) -> Callable[[Key], tuple[Found | No
 
 
 def _find(engine: Engine, claimed: Record, key: Key) -> tuple[Found | None, str]:
+    if not engine.anything.is_there(engine, claimed.run_id):
+        return None, ""
     with engine.database.read() as connection:
         if claimed.number > 1 and reuse.did(connection, claimed.run_id, claimed.path):
             return None, ""

@@ -59,6 +59,15 @@ def candidates(connection: Connection, key: str, run: str, path: str) -> Sequenc
     return connection.execute(_CANDIDATES, {"name": key, "run": run, "node": path}).all()
 
 
+# a range, for which SQLite takes the index; IS NOT NULL would scan all attempts
+_ANYTHING = select(_made.c.id).where(_made.c.key > "", *_OWN).limit(1)
+
+
+def anything(connection: Connection, run: str) -> bool:
+    """Whether other runs than this have made anything that may be reused."""
+    return connection.execute(_ANYTHING, {"run": run}).first() is not None
+
+
 def take(connection: Connection, attempt: str, owner: str, original: str, key: str) -> bool:
     """Have an attempt that ``owner`` runs take another's outputs; False when these are no longer to be had."""
     whose = select(attempts.c.run_id).where(attempts.c.id == attempt).scalar_subquery()

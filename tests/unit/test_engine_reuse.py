@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from celeriac.engine.reuse import Anything
 from celeriac.errors import JournalUnavailable
 from celeriac.journal import digests, reuse
 from celeriac.journal.tables import Record
@@ -204,6 +205,22 @@ def test_digests_in_the_journal(lab: World) -> None:
         assert digests.forget(connection, -1.0) == 1
 
 
+def test_what_appears_beside_a_run_is_seen_after_a_while(
+    lab: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = start(lab, chain(tmp_path), {"n": 1})
+    while not lab.attempts(first, "one"):
+        lab.deliver(lab.take())
+    lab.deliver(lab.take())  # it runs: there was nothing
+    waiting, lab.pending = lab.pending, []
+    beside = done(lab, chain(tmp_path), {"n": 1})
+    assert ran(lab, beside.id) == ["two"]
+    lab.pending = waiting
+    monkeypatch.setattr(lab.engine, "anything", Anything())  # as if time had passed
+    lab.drain()
+    assert ran(lab, first) == ["one"]
+
+
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(numbers=st.lists(st.integers(0, 2), min_size=1, max_size=6))
 def test_in_any_order_each_value_is_computed_once(
@@ -220,7 +237,7 @@ def test_in_any_order_each_value_is_computed_once(
 def test_the_queries_use_their_indexes(lab: World) -> None:
     """They are asked at each step: what they cost may not grow with the journal."""
     values = {"name": "k", "run": "r", "node": "n"}
-    for statement in (reuse._CANDIDATES, reuse._USED):
+    for statement in (reuse._CANDIDATES, reuse._USED, reuse._ANYTHING):
         with lab.engine.database.read() as connection:
             compiled = statement.params(**values).compile(connection, compile_kwargs={"literal_binds": True})
             details = [str(row[-1]) for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}")]
