@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from celeriac.engine.advance import advance
 from celeriac.engine.by_hand import adopt_nodes, adopt_run
 from celeriac.engine.dispatch import send_alone
-from celeriac.engine.lost import replace
+from celeriac.engine.lost import lose_dead, replace
 from celeriac.engine.turn import Turn
 from celeriac.errors import UnavailableError
 from celeriac.journal import leases, outbox, queued, runs
@@ -51,7 +51,8 @@ def scan(engine: Engine) -> bool:
 
 
 def look_after(engine: Engine, run: str) -> None:
-    """Repair one run."""
+    """Repair one run. What ran in a process of this host that has died need not wait for its lease."""
+    lose_dead(engine, run)
     repair(engine, run, engine.settings.lease, PORTION)
     advance(engine, run)
 
