@@ -66,12 +66,15 @@ def _started(serve: Callable[[], AbstractContextManager[Server]]) -> Iterator[Re
 
 
 @contextmanager
-def redis(*, keeps: bool = False) -> Iterator[Restartable]:
-    """Yield a Redis; one that ``keeps`` has its data again after it was killed."""
+def redis(*, keeps: bool = False, also: str = "") -> Iterator[Restartable]:
+    """Yield a Redis; one that ``keeps`` has its data again after it was killed.
+
+    ``also`` is another address of this host at which it listens.
+    """
     _require(redis_server.missing())
     port = free_port()
     with private_directory() as directory:
-        with _started(lambda: redis_server.serving(directory, port, keeps=keeps)) as server:
+        with _started(lambda: redis_server.serving(directory, port, keeps=keeps, also=also)) as server:
             yield server
 
 

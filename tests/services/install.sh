@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install those of the servers that the tests start themselves and that are missing. Only as root
+# Install those of the servers and tools that the tests start themselves and that are missing. Only as root
 # on a machine with apt-get; anywhere else the tests say what they miss. Starts no service.
 set -eu
 
@@ -15,6 +15,10 @@ on_path initdb || any /usr/lib/postgresql/*/bin/initdb || missing="$missing post
 # An engine that is reached through a socket from elsewhere needs no dockerd here.
 on_path dockerd || [ -n "${DOCKER_HOST:-}" ] || [ -S /var/run/docker.sock ] || missing="$missing docker.io"
 on_path busybox || missing="$missing busybox-static"
+# For the fault suite: ports that drop everything, clocks that are wrong.
+on_path ip      || missing="$missing iproute2"
+on_path nft     || missing="$missing nftables"
+any /usr/lib/*/faketime/libfaketimeMT.so.1 || missing="$missing libfaketime"
 # Checks docker-compose.yml; the plugin `docker compose` serves as well.
 on_path docker-compose || docker compose version >/dev/null 2>&1 || missing="$missing docker-compose"
 [ -n "$missing" ] || exit 0

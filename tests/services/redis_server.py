@@ -26,8 +26,10 @@ def redis_server() -> Iterator[Server]:
 
 
 @contextmanager
-def serving(directory: Path, port: int, *, keeps: bool = False) -> Iterator[Server]:
+def serving(directory: Path, port: int, *, keeps: bool = False, also: str = "") -> Iterator[Server]:
     """Yield a Redis on a loopback port; with ``keeps`` each change is in the directory before it is answered.
+
+    ``also`` is another address of this host at which it listens, to everybody who comes by it.
 
     A port and not a unix socket, because kombu, Celery's result backend and redis-py spell a
     socket's URL each in its own way, and ``redis://`` alike.
@@ -38,7 +40,8 @@ def serving(directory: Path, port: int, *, keeps: bool = False) -> Iterator[Serv
         with redis.Redis.from_url(url) as client:
             return bool(client.ping())
 
-    argv = ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--dir", str(directory), "--save", ""]
+    addresses = ["127.0.0.1", also, "--protected-mode", "no"] if also else ["127.0.0.1"]
+    argv = ["redis-server", "--bind", *addresses, "--port", str(port), "--dir", str(directory), "--save", ""]
     argv += ["--appendonly", "yes", "--appendfsync", "always"] if keeps else ["--appendonly", "no"]
     log = directory / "redis.log"
     with running(argv, ready=ready, not_yet=redis.ConnectionError, log=log) as process:
