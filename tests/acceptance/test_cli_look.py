@@ -151,7 +151,7 @@ def test_logs_that_are_gone_are_an_error(past: Past) -> None:
 def test_list(past: Past) -> None:
     data = past.desk.json("list")
     assert [run["id"] for run in data] == [past.bad, past.good, past.bare]  # newest first
-    assert set(data[0]) == {"id", "name", "state", "created", "started", "ended", "seconds", "error"}
+    assert set(data[0]) == {"id", "name", "state", "created", "started", "ended", "seconds", "error", "interrupted"}
     assert [run["id"] for run in past.desk.json("list", "--state", "failed")] == [past.bad]
     assert len(past.desk.json("list", "--limit", "2")) == 2
     text = past.desk("list").stdout
