@@ -31,7 +31,9 @@ class Fault:
     def recovered(self, ended: Sequence[Record], run: Record) -> None:
         """Take note of how long it took till each step that was hit had succeeded, or else any did."""
         # where one fault follows another, a step that is hit again and again says nothing of either
-        seconds = [_recovery(moment, ended, run, strict=self.kind != "random") for moment in self.moments]
+        strict = self.kind != "random"
+        during = [moment for moment in self.moments if run.created <= moment <= run.ended]
+        seconds = [_recovery(moment, ended, run, strict=strict) for moment in during]
         self.recovery = max([*seconds, self.recovery or 0.0])
 
     @property
