@@ -22,12 +22,14 @@ from celeriac.job.kept import Kept, Pointer, ancestors, pointers
 from celeriac.job.options import RunOptions
 from celeriac.job.place import run_directory
 from celeriac.job.removal import Freed, links, reached, removable, remove
-from celeriac.journal import cleaning, runs
+from celeriac.journal import cleaning, digests, runs
 from celeriac.journal.database import Database
 from celeriac.journal.tables import Record
 
 #: Directories of this name hold what is being deleted.
 ASIDE = ".celeriac-cleaning-"
+#: Seconds after which it is forgotten what was read of a large file: it may be gone by then.
+DIGESTS = 90 * 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,9 @@ class Cleaned:
 def clean(database: Database, directory: Path, wanted: Wanted) -> Iterator[Cleaned]:
     """Clean the runs that are wanted, the oldest first; ``directory`` holds the runs that named no other place."""
     condition = wanted.condition()
+    if not wanted.dry_run:
+        with database.begin() as connection:
+            digests.forget(connection, DIGESTS)
     with database.read() as connection:
         found = cleaning.ended(connection, condition)
     places = {row.id: _place(directory, row) for row in found}
