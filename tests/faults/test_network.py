@@ -51,6 +51,7 @@ def _cut_off(apart: Network, make_site: MakeSite, fault: Fault, seconds: int, ne
     apart.drop(url.port)
     fault.injected()
     time.sleep(seconds)
+    assert near or not site.view.run(run).ended, "the broker was not needed"
     apart.mend()
     kept(site, run, what, fault)
     assert all(worker.is_alive for worker in far), site.said()
