@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,22 @@ stdout: size.txt
 inputs: {file: File}
 outputs:
   size: {type: int, outputBinding: {glob: size.txt, loadContents: true, outputEval: "$(Number(self[0].contents))"}}
+"""
+
+WAITS = """\
+cwlVersion: v1.2
+class: Workflow
+inputs: {seconds: int}
+outputs: {}
+steps:
+  wait:
+    run:
+      class: CommandLineTool
+      baseCommand: sleep
+      inputs: {seconds: {type: int, inputBinding: {}}}
+      outputs: {}
+    in: {seconds: seconds}
+    out: []
 """
 
 #: A program's own module: its app, and its tasks before and after a run.
@@ -91,7 +108,7 @@ def cluster(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     broker = redis_url.removesuffix("/0") + "/4"
     env = {"MINE": broker, "ERRORS": str(directory / "errors.txt"), "CELERIAC_BROKER_URL": broker}
     site = Site(Desk(directory, {**env, "CELERIAC_SCAN_INTERVAL": "1"}))
-    site.write(echo=echo(), wf=WORKFLOW, fails=FAILS, size=SIZE)
+    site.write(echo=echo(), wf=WORKFLOW, fails=FAILS, size=SIZE, waits=WAITS)
     (directory / "mine.py").write_text(MINE)
     (directory / "data.txt").write_text("12345")
     log = directory / "mine.log"
@@ -156,6 +173,25 @@ def test_a_task_of_the_checkout_by_keyword(cluster: Site, checkout: Path) -> Non
 def test_outputs_are_the_result(cluster: Site) -> None:
     code = BEGIN + 'say(run_workflow.delay("wf.cwl", {"message": "hello"}).get(timeout=60))'
     assert _python(cluster, code) == {"out": "hello."}
+
+
+def test_a_run_and_a_step_are_cancelled(cluster: Site) -> None:
+    code = """
+        import time
+        from celeriac import cancel_run, cancel_step
+        whole, step = (run_workflow.delay("waits.cwl", {"seconds": 600}) for _ in range(2))
+        while not all(one.state == "STARTED" for one in (whole, step)):
+            time.sleep(0.05)
+        first = cancel_run.delay(whole).get(timeout=60)
+        while cancel_step.delay(step, "wait").get(timeout=60) != "FAILED":
+            time.sleep(0.05)
+        ended = cause(whole), cause(step)
+        say([first, cancel_run.delay(whole).get(timeout=60), cancel_run.delay("nobody").get(timeout=60), ended])
+    """
+    first, again, unknown, (whole, step) = _python(cluster, BEGIN + textwrap.dedent(code))
+    assert first in ("CANCELING", "CANCELED") and again == "CANCELED" and unknown is None
+    assert whole[0] == "RunCancelled"
+    assert step[0] == "RunFailed" and "'wait' was cancelled" in step[1]
 
 
 def test_paths_start_where_the_program_is(cluster: Site) -> None:
