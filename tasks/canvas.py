@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from celery import Celery, chain, chord
@@ -12,6 +13,8 @@ from celeriac import names
 from celeriac.errors import BrokerUnavailable
 from celeriac.journal.database import hide
 from celeriac.names import is_rabbitmq
+
+_REDIS = ("redis", "rediss", "unix", "socket", "sentinel")
 
 
 class CeleryPublisher:
@@ -26,8 +29,26 @@ class CeleryPublisher:
 
     def publish(self, run: str, kind: str, payload: dict[str, Any]) -> None:
         """Send one message; raises :class:`~celeriac.errors.BrokerUnavailable`."""
-        try:
+        with self._answering():
             getattr(self, f"_{kind}")(run, **payload)
+
+    def is_empty(self, queue: str) -> bool:
+        """Whether the broker surely has no message of a queue: Redis tells, and there workers hold none back.
+
+        Raises :class:`~celeriac.errors.BrokerUnavailable`.
+        """
+        if not str(self._app.conf.broker_url).startswith(_REDIS):
+            return False
+        with self._answering(), self._app.pool.acquire(block=True) as connection:
+            try:
+                return bool(connection.default_channel.queue_declare(queue, passive=True).message_count == 0)
+            except connection.channel_errors:  # a queue without messages is not there
+                return True
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        try:
+            yield
         except (OperationalError, ConnectionError, OSError) as error:
             raise BrokerUnavailable(
                 f"the broker {hide(str(self._app.conf.broker_url))} does not answer: {error}",

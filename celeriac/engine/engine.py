@@ -43,6 +43,9 @@ class Publisher(Protocol):
     def publish(self, run: str, kind: str, payload: dict[str, Any]) -> None:
         """Send one message; raises :class:`~celeriac.errors.BrokerUnavailable`."""
 
+    def is_empty(self, queue: str) -> bool:
+        """Whether the broker surely has no message of a queue; False where nobody can tell."""
+
 
 class Engine:
     """One a process. Makes no connection before it needs one."""

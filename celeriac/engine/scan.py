@@ -12,7 +12,7 @@ from celeriac.engine.by_hand import adopt_nodes, adopt_run
 from celeriac.engine.dispatch import send_alone
 from celeriac.engine.lost import lose_dead, replace
 from celeriac.engine.turn import Turn
-from celeriac.errors import UnavailableError
+from celeriac.errors import BrokerUnavailable, UnavailableError
 from celeriac.journal import leases, outbox, queued, runs
 from celeriac.states import RUN_ENDED, RunState
 
@@ -73,6 +73,7 @@ def repair(engine: Engine, run: str, older: float | None, portion: int) -> None:
 
     ``older``: the seconds for which nobody has; None: no message is there at all.
     """
+    empty = _empty(engine, run, older) if older is not None else []
     with engine.database.begin() as connection:
         row = runs.lock(connection, run)
         if row is None or RunState(row.state) in RUN_ENDED:
@@ -82,7 +83,18 @@ def repair(engine: Engine, run: str, older: float | None, portion: int) -> None:
             replace(turn, gone)
         adopt_nodes(turn)
         if not turn.halted:
-            for late in queued.unclaimed(connection, run, older, portion):
+            for late in queued.unclaimed(connection, run, older, portion, empty):
                 send_alone(turn, late._mapping)
         messages = turn.flush()
     engine.send(run, messages)
+
+
+def _empty(engine: Engine, run: str, older: float) -> list[str]:
+    """Return the queues where a run's attempts have waited for long, and the broker has nothing."""
+    with engine.database.read() as connection:
+        names = queued.late_queues(connection, run, older)
+    try:
+        return [name for name in names if engine.publisher.is_empty(name)]
+    except BrokerUnavailable as error:
+        log.debug("nobody can tell what waits at the broker: %s", error)
+        return []

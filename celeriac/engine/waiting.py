@@ -36,6 +36,7 @@ class Waiting:
         self._granted = granted
         self._room = room
         self._began = self._asked = time.monotonic()
+        self._held: float | None = None
 
     def __call__(self) -> bool:
         """Whether it can be claimed still."""
@@ -47,7 +48,15 @@ class Waiting:
         self._asked = now
         if now - self._began > NOTICE:
             self._explain()
+        if self._held is None or now - self._held >= self._engine.settings.heartbeat:
+            self._held = now
+            self._hold()
         return offer(self._engine, self._attempt) is not None
+
+    def _hold(self) -> None:
+        """Tell that its message is not lost: it is here."""
+        with self._engine.database.begin() as connection:
+            queued.hold(connection, self._attempt, self._engine.owner, self._engine.settings.lease)
 
     def _explain(self) -> None:
         """Say once what a person in front of an embedded run can't see: nothing of it runs, others do."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, func, select, update
 
 from celeriac.journal.database import now
 from celeriac.journal.tables import IN_NODE, Record, attempts, nodes, runs
 from celeriac.states import AttemptState, NodeState, RunState
+
+#: Leases after which a message that may be lost is sent again at the latest, however long it has waited.
+LONGEST = 10
 
 _OFFER = (
     select(attempts.c.run_id, attempts.c.path, attempts.c.granted, runs.c.name, runs.c.options)
@@ -54,22 +58,45 @@ def unclaimed_one(connection: Connection, attempt: str) -> Record | None:
     return connection.execute(statement).first()
 
 
-def unclaimed(connection: Connection, run: str, older: float | None, limit: int) -> Sequence[Record]:
+def hold(connection: Connection, attempt: str, owner: str, lease: float) -> None:
+    """Note that a worker has the message of an attempt in hand, and claims it as soon as it can."""
+    statement = update(attempts).where(attempts.c.id == attempt, attempts.c.state == AttemptState.QUEUED)
+    connection.execute(statement.values(owner=owner, lease=now() + lease))
+
+
+def late_queues(connection: Connection, run: str, older: float) -> list[str]:
+    """Return the queues on which attempts of a run have waited for ``older`` seconds."""
+    statement = select(attempts.c.queue).where(*_waiting(run), attempts.c.created < now() - older).distinct()
+    return list(connection.execute(statement).scalars())
+
+
+def unclaimed(
+    connection: Connection, run: str, older: float | None, limit: int, empty: Collection[str] = ()
+) -> Sequence[Record]:
     """Return attempts that nobody claimed for ``older`` seconds: their message may be lost. None: it is.
 
-    Each is due again after as long as it has waited till now: most wait in a long queue, and copies
-    of their messages would make it longer. Before a claim the lease says when that is.
+    Each is due again after as long as it has waited till now, at most :data:`LONGEST` times ``older``: most wait
+    in a long queue, and copies of their messages would make it longer. Before a claim the lease says when that
+    is. On ``empty`` queues nothing waits: there each is due that no worker has in hand (:func:`hold`).
     """
-    late = select(attempts.c.id).where(
-        attempts.c.run_id == run, attempts.c.state == AttemptState.QUEUED, attempts.c.due.is_(None)
-    )
+    late = select(attempts.c.id).where(*_waiting(run))
     if older is not None:
-        late = late.where(attempts.c.created < now() - older, func.coalesce(attempts.c.lease, 0.0) < now())
+        over = func.coalesce(attempts.c.lease, 0.0) < now()
+        lost = attempts.c.queue.in_(list(empty)) & attempts.c.owner.is_(None)
+        late = late.where(attempts.c.created < now() - older, over | lost)
+    pause: Any = now() - attempts.c.created
+    if older is not None:
+        pause = case((pause < LONGEST * older, pause), else_=LONGEST * older)
     late = late.order_by(attempts.c.created).limit(limit)
     statement = (
         update(attempts)
         .where(attempts.c.id.in_(late), attempts.c.state == AttemptState.QUEUED)
-        .values(lease=2 * now() - attempts.c.created)
+        .values(owner=None, lease=now() + pause)
         .returning(attempts.c.id, attempts.c.path, attempts.c.queue, attempts.c.lane)
     )
     return connection.execute(statement).all()
+
+
+def _waiting(run: str) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions for a run's attempts whose message is out."""
+    return attempts.c.run_id == run, attempts.c.state == AttemptState.QUEUED, attempts.c.due.is_(None)

@@ -93,6 +93,7 @@ class World:
     started: list[str] = field(default_factory=list)  # attempts whose tool was started
     commands: list[Command] = field(default_factory=list)  # and their commands
     broker_is_down: bool = False
+    broker_tells: bool = False  # whether it is empty
     token: CancelToken = field(default_factory=CancelToken)  # of the tool that was started last
     takes: float | None = None  # seconds that each tool took, as the journal has it; None: what it did take
 
@@ -154,6 +155,10 @@ class World:
                 self.pending += [Message(run, "execute", name, group, lane) for name, _ in payload["attempts"]]
             else:
                 self.pending.append(Message(run, kind))
+
+    def is_empty(self, queue: str) -> bool:
+        """Whether the broker has nothing, if a test says that it can tell."""
+        return self.broker_tells and not self.pending
 
     # --- delivery -------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from sqlalchemy import update
 from celeriac.engine.scan import scan
 from celeriac.errors import BrokerUnavailable
 from celeriac.journal import attempts as tries
-from celeriac.journal import leases, nodes, outbox
+from celeriac.journal import leases, nodes, outbox, queued
 from celeriac.journal.tables import attempts
 from tests.unit.engine_documents import SCATTER, output, step, tool, workflow, write
 from tests.unit.engine_harness import INTERVAL, LEASE, World, add, world
@@ -229,3 +229,48 @@ def _report(connection: Any, attempt: str) -> bool:
         connection, attempt, "me", outcome="success", exit_code=0, outputs={"out": 1}, error=None,
         directory="/", peak_memory=None, cpu_seconds=None,
     )  # fmt: skip
+
+
+# --- messages that were lost after a long time ----------------------------------------------------------
+
+
+def _waited(cluster: World, run: str, seconds: float) -> None:
+    """Have a run's attempts wait for so long, with scans all the time."""
+    for _ in range(round(seconds / INTERVAL)):
+        cluster.scan(INTERVAL)
+
+
+def test_what_is_lost_after_long_is_found_at_once_where_the_broker_tells_that_it_is_empty(
+    cluster: World, run: str
+) -> None:
+    cluster.broker_tells = True
+    waiting = list(cluster.pending)
+    _waited(cluster, run, 50 * LEASE)
+    assert len(cluster.pending) <= 10 * len(waiting), "what waits in a queue is sent again seldom"
+    del cluster.pending[:]
+    cluster.scan(INTERVAL)
+    assert {message.name for message in cluster.pending} == {message.name for message in waiting}
+    cluster.drain()
+    assert cluster.over(run)
+
+
+def test_where_it_does_not_tell_it_is_found_after_ten_leases(cluster: World, run: str) -> None:
+    _waited(cluster, run, 50 * LEASE)
+    del cluster.pending[:]
+    _waited(cluster, run, 11 * LEASE)
+    cluster.drain()
+    assert cluster.over(run)
+
+
+def test_what_a_worker_has_in_hand_is_not_lost(cluster: World, run: str) -> None:
+    cluster.broker_tells = True
+    held = [message.name for message in cluster.pending]
+    del cluster.pending[:]
+    for _ in range(30):
+        with cluster.engine.database.begin() as connection:
+            for name in held:
+                queued.hold(connection, name, "somebody", LEASE)
+        cluster.scan(INTERVAL)
+    assert not cluster.pending
+    cluster.scan(LEASE + INTERVAL)  # the worker died with it
+    assert {message.name for message in cluster.pending} == set(held)
