@@ -18,7 +18,7 @@ from tests.faults.site import Site
 from tests.faults.workflow import Reference
 
 #: Steps of one run, and of all runs in CI and by hand.
-PORTION, IN_CI, BY_HAND = 500, 1_000, 10_000
+PORTION, IN_CI, BY_HAND = 500, 500, 10_000
 
 
 @dataclass(frozen=True)
