@@ -10,10 +10,11 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-#: Words of the tool: its name, its seconds, then the files. It fails when it can't write.
+#: Words of the tool: its name, its seconds, then the files. It fails when it can't write: busybox's cut does not.
 _SCRIPT = (
     'name=$1; seconds=$2; shift 2; echo "begin $name" >&2; sleep "$seconds"; '
-    '{ echo "$name"; cat "$@"; } | sha256sum | cut -c1-64 > "$name.txt" && echo "end $name" >&2'
+    '{ echo "$name"; cat "$@"; } | sha256sum | cut -c1-64 > "$name.txt" && test -s "$name.txt" && '
+    'echo "end $name" >&2'
 )
 _SEED = "what all begins with\n"
 
