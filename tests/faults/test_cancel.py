@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 
 import pytest
@@ -10,7 +11,7 @@ from celeriac.states import RunState
 from tests.faults.both import both
 from tests.faults.checks import ended_as, gone, kept
 from tests.faults.conftest import MakeSite
-from tests.faults.journal import until
+from tests.faults.journal import HANG, until
 from tests.faults.report import Fault
 from tests.faults.site import Site
 from tests.faults.tools import submit, tool
@@ -74,6 +75,22 @@ def test_twice(make_site: MakeSite, fault: Fault) -> None:
     attempts = _cancel(site, run, fault) + _cancel(site, run, fault)
     gone(site, attempts)
     ended_as(site, run, RunState.CANCELED, "cancelled", fault)
+
+
+@pytest.mark.fault("cancel", "while an image is pulled")
+def test_while_pulling(make_site: MakeSite, fault: Fault) -> None:
+    """From somebody on this host who listens and never answers."""
+    site = make_site("one")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(HANG)
+        needs = {"DockerRequirement": {"dockerPull": f"127.0.0.1:{silent.getsockname()[1]}/never/comes:1"}}
+        document = tool("true", containers=False)
+        document["requirements"] |= needs
+        run = site.submit_tool(document, {})
+        asked, _ = silent.accept()
+        with asked:
+            gone(site, _cancel(site, run, fault))
+            ended_as(site, run, RunState.CANCELED, "cancelled", fault)
 
 
 @pytest.mark.fault("cancel", "while outputs are published")
