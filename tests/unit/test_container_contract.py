@@ -235,7 +235,8 @@ class RunnerContract:
                 running[1].result(HANG)
 
     def test_nothing_of_it_stays_in_this_process(self, runner: Runner, command: Command) -> None:
-        runner.run(self.of(command, NOTHING), CancelToken())  # what is opened once
+        for number in range(2):  # what is opened once, some of it with the second
+            runner.run(self.of(command, NOTHING, name=f"{command.name}-first-{number}"), CancelToken())
         threads, files = threading.active_count(), _open_files()
         for number in range(3):
             runner.run(self.of(command, NOTHING, name=f"{command.name}-{number}"), CancelToken())
