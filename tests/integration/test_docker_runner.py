@@ -30,6 +30,7 @@ from celeriac.errors import (
     Cancelled,
     CommandNotFound,
     ContainerError,
+    DiskFull,
     EngineUnreachable,
     ImageNotFound,
     KilledFromOutside,
@@ -372,7 +373,7 @@ def test_a_full_disk_ends_the_tool(runner: DockerRunner, command: Command) -> No
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("not tested: there is no /dev/full")
-    with pytest.raises(ContainerError, match="No space left"):
+    with pytest.raises(DiskFull, match="the file system /dev has no room left"):
         runner.run(replace(shell(command, "echo x; sleep 600"), stdout=full), CancelToken())
 
 
