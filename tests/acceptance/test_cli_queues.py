@@ -157,7 +157,7 @@ def test_check_names_the_line_of_a_mistake(here: Desk) -> None:
 def test_advise_says_what_tools_used(cluster: Site) -> None:
     cluster.write(sums=tool("sums", "{coresMin: 1, ramMin: 1000}"))
     for _ in range(2):
-        assert cluster.ended(cluster.submit("sums.cwl")).state == "SUCCESS"
+        assert cluster.ended(cluster.submit("--no-reuse", "sums.cwl")).state == "SUCCESS"
     data = cluster.desk.json("queues", "advise", "sums")
     (found,) = data["tools"]
     assert (found["tool"], found["attempts"], found["out_of_memory"]) == ("sums", 2, 0)
