@@ -53,7 +53,9 @@ def test_a_worker_does_not_grow(
     after = _size(site, temporary)
     fault.outcome = f"yes; {before.memory / 2**20:.0f} MiB, later {after.memory / 2**20:.0f}"
     assert after.memory <= 1.3 * before.memory
-    assert after.threads <= before.threads and after.files <= before.files + 2, (before, after)
+    # each process may have opened one more connection to the journal and to the engine: their pools are bounded
+    more = 2 * (1 + len(site.workers[0].children))
+    assert after.threads <= before.threads and after.files <= before.files + more, (before, after)
     assert (after.containers, after.temporary) == (before.containers, before.temporary)
 
 
