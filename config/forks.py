@@ -8,11 +8,11 @@ that is when the main's threads have something to do.
 from __future__ import annotations
 
 import logging
-import os
 import threading
-import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+
+from queues.forking import follow
 
 log = logging.getLogger(__name__)
 
@@ -30,19 +30,7 @@ class Forks:
 
     def follow(self) -> None:
         """Have forks wait from now on, for as long as this object lives."""
-        known = weakref.ref(self)
-
-        def call(method: Callable[[Forks], None]) -> Callable[[], None]:
-            def hook() -> None:
-                found = known()
-                if found is not None:
-                    method(found)
-
-            return hook
-
-        os.register_at_fork(
-            before=call(Forks._before), after_in_parent=call(Forks._in_parent), after_in_child=call(Forks._in_child)
-        )
+        follow(self)
 
     @contextmanager
     def none(self) -> Iterator[None]:
@@ -50,14 +38,17 @@ class Forks:
         with self._lock:
             yield
 
-    def _before(self) -> None:
+    def before_fork(self) -> None:
+        """Wait for what is done meanwhile."""
         self._held = self._lock.acquire(timeout=self._patience)
         if not self._held:
             log.warning("a process is forked though a thread is at work for more than %g s", self._patience)
 
-    def _in_parent(self) -> None:
+    def in_parent(self) -> None:
+        """Let other threads go on."""
         if self._held:
             self._lock.release()
 
-    def _in_child(self) -> None:
+    def in_child(self) -> None:
+        """Have a lock of its own: nobody gives back the parent's here."""
         self._lock = threading.RLock()

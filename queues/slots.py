@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +14,7 @@ from celeriac.errors import CeleriacError, HostTooSmall
 from celeriac.resources import Budget, Resources
 from celeriac.slots import Slot
 from queues.budget import fits, has, shared
+from queues.forking import follow
 from queues.ledger import Busy, Ledger
 from queues.part import Part, after
 from queues.remains import Remains, see_to
@@ -71,7 +70,7 @@ class HostSlots:
         self._remains = Remains(clear, lease)
         self._part = Part(directory, guard)
         self._reset()
-        _follow_forks(self)
+        follow(self)
 
     def _reset(self) -> None:
         self._lock = threading.Condition()  # of all that follows; notified when something may have come free
@@ -245,36 +244,21 @@ class HostSlots:
 
     # --- forks ------------------------------------------------------------------------------------
 
-    def _before_fork(self) -> None:
+    def before_fork(self) -> None:
+        """Hold all threads still, and close the ledger."""
         # No thread may be in the middle of something, and SQLite must not be open: in the child it would
         # believe that it has the locks which are the parent's.
         self._lock.acquire()
         self._part.disconnect()
 
-    def _in_parent(self) -> None:
+    def in_parent(self) -> None:
+        """Go on."""
         self._lock.release()
 
-    def _in_child(self) -> None:
+    def in_child(self) -> None:
+        """Begin anew: what the parent has is not this process's."""
         self._part.leave()
         self._reset()
-
-
-def _follow_forks(slots: HostSlots) -> None:
-    known = weakref.ref(slots)
-
-    def call(method: Callable[[HostSlots], None]) -> Callable[[], None]:
-        def hook() -> None:
-            found = known()
-            if found is not None:
-                method(found)
-
-        return hook
-
-    os.register_at_fork(
-        before=call(HostSlots._before_fork),
-        after_in_parent=call(HostSlots._in_parent),
-        after_in_child=call(HostSlots._in_child),
-    )
 
 
 def _boottime() -> float:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
-from celeriac.container.procfs import stat
+from celeriac.container import identity
 
 #: Boot id of the host, so that a process id is never looked up on another one.
 HOST = "celeriac.host"
@@ -19,7 +18,7 @@ OWNER = "celeriac.owner"
 def owner_labels() -> dict[str, str]:
     """Return the labels that name this process."""
     pid = os.getpid()
-    return {HOST: _boot_id(), OWNER: f"{pid}:{_start_time(pid)}:{_namespace()}"}
+    return {HOST: identity.boot_id(), OWNER: f"{pid}:{identity.start_time(pid)}:{identity.namespace()}"}
 
 
 def is_dead(labels: Mapping[str, str]) -> bool | None:
@@ -28,19 +27,6 @@ def is_dead(labels: Mapping[str, str]) -> bool | None:
         pid, start, namespace = (int(part) for part in labels.get(OWNER, "").split(":"))
     except ValueError:
         return None
-    if labels.get(HOST) != _boot_id() or namespace != _namespace():
+    if labels.get(HOST) != identity.boot_id() or namespace != identity.namespace():
         return None
-    return _start_time(pid) != start
-
-
-def _boot_id() -> str:
-    return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-
-
-def _namespace() -> int:
-    return os.stat("/proc/self/ns/pid").st_ino
-
-
-def _start_time(pid: int) -> int:
-    found = stat(pid)
-    return found.start if found and found.is_alive else -1
+    return identity.start_time(pid) != start

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
-from celeriac.container.procfs import stat
+from celeriac.container import identity
 
 
 def process_name(host: str, token: str) -> str:
@@ -15,7 +14,7 @@ def process_name(host: str, token: str) -> str:
     to another process meanwhile, or is another's elsewhere, is not taken for this one's.
     """
     pid = os.getpid()
-    return f"{host}:{pid}:{token}.{_boot()}.{_start(pid)}.{_namespace()}"
+    return f"{host}:{pid}:{token}.{_boot()}.{identity.start_time(pid)}.{identity.namespace()}"
 
 
 def is_abandoned(keeper: str | None, host: str) -> bool:
@@ -34,23 +33,8 @@ def is_dead(owner: str, host: str) -> bool | None:
         return None
     if boot != _boot():
         return True  # the host was started anew since
-    return None if namespace != _namespace() else _start(int(pid)) != start
+    return None if namespace != str(identity.namespace()) else str(identity.start_time(int(pid))) != start
 
 
 def _boot() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()[:8]
-    except OSError:
-        return "0"
-
-
-def _start(pid: int) -> str:
-    found = stat(pid)
-    return str(found.start) if found and found.is_alive else "-"
-
-
-def _namespace() -> str:
-    try:
-        return str(os.stat("/proc/self/ns/pid").st_ino)
-    except OSError:
-        return "0"
+    return identity.boot_id()[:8]

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
+from celeriac.container.identity import boot_id
 from celeriac.container.process_name import process_name
 from celeriac.document.load import Document, DocumentCache
 from celeriac.document.schemas import SchemaCache
@@ -112,7 +113,7 @@ class Engine:
     def boot(self) -> str:
         """The id of this host's boot: names the host, and tells a reboot."""
         try:
-            return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+            return boot_id()
         except OSError:
             return self.host
 

@@ -38,9 +38,9 @@ def some(looks: int = 3) -> Callable[[], bool]:
 
 def die(slots: HostSlots) -> None:
     """Lose the lock and all that was known, as a killed process does; the object is a new process then."""
-    slots._before_fork()
-    slots._in_parent()
-    slots._in_child()
+    slots.before_fork()
+    slots.in_parent()
+    slots.in_child()
 
 
 def names(directory: Path, *, waiting: bool = False) -> list[str]:

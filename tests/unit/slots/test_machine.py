@@ -89,8 +89,8 @@ class SlotsMachine(RuleBasedStateMachine):
 
     @rule(who=WHO)
     def fork(self, who: int) -> None:
-        self.slots[who]._before_fork()
-        self.slots[who]._in_parent()
+        self.slots[who].before_fork()
+        self.slots[who].in_parent()
 
     @precondition(lambda self: not self.dead)
     @rule(clearable=st.booleans())
