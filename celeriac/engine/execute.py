@@ -21,8 +21,8 @@ from celeriac.errors import Cancelled, CeleriacError, JournalUnavailable, StepFa
 from celeriac.graph.translate import short
 from celeriac.job.options import RunOptions
 from celeriac.job.place import Place
+from celeriac.job.report import JobReport
 from celeriac.job.request import JobRequest
-from celeriac.job.run import JobReport
 from celeriac.journal import attempts, leases
 from celeriac.journal.tables import Record
 from celeriac.resources import QueueLimits, Resources

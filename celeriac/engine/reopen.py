@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from typing import TYPE_CHECKING
 
 from celeriac.engine.advance import close
 from celeriac.engine.dispatch import Dispatch, dispatch
 from celeriac.engine.turn import Ended, Turn
 from celeriac.errors import NotFoundError, UsageError
+from celeriac.job.whole import is_there
 from celeriac.journal import attempts, nodes, runs
 from celeriac.journal.tables import Record
 from celeriac.resources import Ask, Resources
@@ -31,7 +30,6 @@ class Reopened:
     """A run that goes on."""
 
     messages: Sequence[tuple[int, Message]]  # to be sent
-    again: int  # steps that run again, as far as it is known by now
     kept: int  # steps whose outputs stay
 
 
@@ -44,7 +42,7 @@ def reopen(engine: Engine, run: str, step: str = "") -> Reopened:
     :class:`~celeriac.errors.PlacementError` when a step that runs again fits no queue any more.
     """
     with engine.database.read() as connection:
-        missing = [path for path, outputs in nodes.successes(connection, run) if not _is_there(outputs)]
+        missing = [path for path, outputs in nodes.successes(connection, run) if not is_there(outputs)]
     queues = tuple(engine.queues)
     with engine.database.begin() as connection:
         row = _ended(runs.lock(connection, run), run, step)
@@ -60,7 +58,7 @@ def reopen(engine: Engine, run: str, step: str = "") -> Reopened:
         turn.message("advance")
         messages = turn.flush()
         kept = sum(node.kind == "job" and node.state in DONE and made.keeps(node.path) for node in old.values())
-    return Reopened(messages, len(made.again) + len(made.prepare) + len(made.wait), kept)
+    return Reopened(messages, kept)
 
 
 def _ended(row: Record | None, run: str, step: str) -> Record:
@@ -92,22 +90,6 @@ def _named(engine: Engine, row: Record, known: Iterable[Done], step: str) -> lis
     raise NotFoundError(
         f"run {row.id} has no step {step!r}", hint=f"`celeriac status {row.id}` shows its steps", step=step
     )
-
-
-def _is_there(outputs: Any) -> bool:
-    """Whether all files and directories that outputs name on this host are there, files with their size."""
-    if isinstance(outputs, list):
-        return all(_is_there(part) for part in outputs)
-    if not isinstance(outputs, dict):
-        return True
-    location = outputs.get("location", "")
-    if outputs.get("class") in ("File", "Directory") and str(location).startswith("file://"):
-        path = unquote(location.removeprefix("file://"))
-        if not os.path.exists(path):
-            return False
-        if outputs["class"] == "File" and os.path.getsize(path) != outputs.get("size", os.path.getsize(path)):
-            return False
-    return all(_is_there(part) for part in outputs.values())
 
 
 # --- within the turn -----------------------------------------------------------------------------

@@ -34,7 +34,7 @@ from celeriac.job import account
 from celeriac.job import build as building
 from celeriac.job.command import container_command, docker_required, image_of, process_command
 from celeriac.job.once import once
-from celeriac.job.report import JobReport as JobReport
+from celeriac.job.report import JobReport
 from celeriac.job.request import JobRequest
 from celeriac.job.stage import Mounts, check_inputs, link
 from celeriac.job.values import named

@@ -34,6 +34,22 @@ def broken(outputs: Mapping[str, Any], directories: Mapping[str, str], digests: 
     return f"what is in the output directory {_named(outputs, changed[0])} was changed" if changed else None
 
 
+def is_there(outputs: Mapping[str, Any]) -> bool:
+    """Whether all that outputs name on this host is there, files with their size; what is in them is not read."""
+    for item in _entries(outputs):
+        try:
+            path = path_of(item)
+        except OSError:  # it lies elsewhere
+            continue
+        if path is None:
+            continue
+        if not os.path.exists(path):
+            return False
+        if item["class"] == "File" and os.path.getsize(path) != item.get("size", os.path.getsize(path)):
+            return False
+    return True
+
+
 def directory_parts(outputs: Mapping[str, Any], digests: Digests) -> dict[str, str]:
     """Return a short digest for each output that has directories; raises OSError for what can't be read."""
     from celeriac.job.key import SHORT, digest

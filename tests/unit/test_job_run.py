@@ -26,8 +26,9 @@ from celeriac.errors import (
 from celeriac.expression.evaluate import install
 from celeriac.job.options import RunOptions
 from celeriac.job.place import Place
+from celeriac.job.report import JobReport
 from celeriac.job.request import JobRequest
-from celeriac.job.run import JobReport, JobRunner, MemorySigns
+from celeriac.job.run import JobRunner, MemorySigns
 from celeriac.resources import Resources
 from celeriac.settings import Settings
 from celeriac.states import Outcome

@@ -16,8 +16,9 @@ from celeriac.document.load import load
 from celeriac.expression.evaluate import install
 from celeriac.job.options import RunOptions
 from celeriac.job.place import Place
+from celeriac.job.report import JobReport
 from celeriac.job.request import JobRequest
-from celeriac.job.run import JobReport, JobRunner
+from celeriac.job.run import JobRunner
 from celeriac.states import Outcome
 
 #: What the tool sees: its working directory's files by relative path, and how to look at any path.
