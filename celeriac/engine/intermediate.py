@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from celeriac.engine.turn import Ends, Turn
 from celeriac.errors import JournalUnavailable
+from celeriac.graph.paths import join
 from celeriac.job.kept import Fate, Kept, ancestors, pointers
 from celeriac.job.place import Place
 from celeriac.job.removal import links, reached
@@ -46,7 +47,7 @@ def remove(engine: Engine, run: str, ended: Sequence[Ends]) -> None:
 def _going(turn: Turn, ends: Ends) -> dict[str, str]:
     """Return the output directories that nobody reads any more, by attempt."""
     process, connection = turn.graph.at(ends.step), turn.connection
-    paths = {_join(ends.scope, name): name for name in process.steps or {}}
+    paths = {join(ends.scope, name): name for name in process.steps or {}}
     states = {paths[path]: state for path, state in nodes.states(connection, turn.id, paths).items()}
     read = newly(process, states, ends.names)
     if not read:
@@ -88,7 +89,3 @@ def _files(values: Iterable[Any]) -> Iterator[str]:
             yield from reached(pointer)
             for link in links(pointer.path) if pointer.directory else ():
                 yield from reached(link)
-
-
-def _join(scope: str, name: str) -> str:
-    return f"{scope}/{name}" if scope else name

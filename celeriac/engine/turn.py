@@ -14,6 +14,7 @@ from celeriac.engine.dispatch import Dispatch, dispatch
 from celeriac.errors import CeleriacError
 from celeriac.graph.merge import gather
 from celeriac.graph.model import Kind, Process, Step
+from celeriac.graph.paths import address, join, step_name
 from celeriac.graph.scatter import collect
 from celeriac.job.options import RunOptions
 from celeriac.journal import attempts, nodes, outbox, runs
@@ -112,7 +113,7 @@ class Turn:
         if attempt.number > 1:
             times += self.times(found, attempt)
         if found is Cause.TEMPORARY:
-            own = self.graph.at(_address(attempt.path)).retry
+            own = self.graph.at(address(attempt.path)).retry
         policy = self.engine.policy
         return policy.decide(found, times, own), policy.pause(found, times, own)
 
@@ -147,7 +148,7 @@ class Turn:
 
     def shadow(self, path: str) -> str:
         """Return a task's name for people: workflow/step, without indexes (low cardinality)."""
-        plain = _address(path)
+        plain = address(path)
         return f"{self.run.name}/{plain}" if plain else self.run.name
 
     # --- ends -----------------------------------------------------------------------------------
@@ -206,8 +207,8 @@ class Turn:
         process = self.graph.at(row.step)
         assert process.steps is not None
         ended: list[Ended] = []
-        done = [_last(child.path) for child in children if child.state in readiness.DONE]
-        failed = [_last(child.path) for child in children if child.state not in readiness.DONE]
+        done = [step_name(child.path) for child in children if child.state in readiness.DONE]
+        failed = [step_name(child.path) for child in children if child.state not in readiness.DONE]
         remaining = row.remaining
         if done and self.options.remove_intermediate:
             self.well.append(Ends(row.path, row.step, done))
@@ -224,11 +225,11 @@ class Turn:
         """Mark what can't run any more, since a step that it needs failed."""
         assert process.steps is not None
         names = readiness.blocked(process.steps, failed)
-        known = nodes.states(self.connection, self.id, [_join(scope.path, name) for name in names])
+        known = nodes.states(self.connection, self.id, [join(scope.path, name) for name in names])
         rows = [
             self._row(scope, process.steps[name], NodeState.UPSTREAM_FAILED)
             for name in names
-            if _join(scope.path, name) not in known
+            if join(scope.path, name) not in known
         ]
         nodes.add(self.connection, rows)
         return len(rows)
@@ -282,7 +283,7 @@ class Turn:
         if not names:
             return []
         needed = set().union(*(steps[name].requires for name in names))
-        paths = {_join(scope.path, name): name for name in needed.union(names)}
+        paths = {join(scope.path, name): name for name in needed.union(names)}
         found = nodes.states(self.connection, self.id, paths)
         names = readiness.ready(steps, names, {paths[path]: state for path, state in found.items()})
         if not names:
@@ -294,7 +295,7 @@ class Turn:
                 arrived = gather(steps[name].inputs, values, multiple_input=process.multiple_input)
                 rows.append({**self._row(scope, steps[name], NodeState.READY), "inputs": arrived})
             except CeleriacError as error:
-                error.where = error.where or f"step '{_join(scope.path, name)}'"
+                error.where = error.where or f"step '{join(scope.path, name)}'"
                 row = {**self._row(scope, steps[name], NodeState.FAILED), "error": error.to_dict()}
                 rows.append(row)
                 ended.append(Ended(row["path"], scope.path, row["step"], NodeState.FAILED, row["error"]))
@@ -305,9 +306,9 @@ class Turn:
         kind = "scatter" if step.scatter else "workflow" if step.process.kind is Kind.WORKFLOW else "job"
         return {
             "run_id": self.id,
-            "path": _join(scope.path, step.name),
+            "path": join(scope.path, step.name),
             "parent": scope.path,
-            "step": _join(scope.step, step.name),
+            "step": join(scope.step, step.name),
             "kind": kind,
             "state": state,
         }
@@ -315,16 +316,16 @@ class Turn:
     def _values(self, scope: str, steps: set[str]) -> dict[str, Any]:
         """Return what links may start at: a workflow's inputs and its steps' outputs."""
         values = dict(self.engine.inputs_in(self.connection, self.id, self.run.opened, scope))
-        found = nodes.outputs(self.connection, self.id, [_join(scope, name) for name in steps])
+        found = nodes.outputs(self.connection, self.id, [join(scope, name) for name in steps])
         for path, outputs in found.items():
-            step = _last(path)
+            step = step_name(path)
             values.update(dict.fromkeys(self._ports(scope, step)))
             values.update({f"{step}/{port}": value for port, value in outputs.items()})
         return values
 
     def _ports(self, scope: str, step: str) -> list[str]:
         """Name every output of a step: one that is skipped gives null."""
-        process = self.graph.at(_address(scope))
+        process = self.graph.at(address(scope))
         assert process.steps is not None
         return [f"{step}/{port}" for port in process.steps[step].outputs]
 
@@ -340,18 +341,6 @@ class Turn:
         return list(zip(outbox.add(self.connection, self.id, messages), messages, strict=True))
 
 
-def _join(scope: str, name: str) -> str:
-    return f"{scope}/{name}" if scope else name
-
-
-def _last(path: str) -> str:
-    return path.rpartition("/")[2].partition("[")[0]
-
-
 def _mean(seconds: Iterable[float | None]) -> float | None:
     known = [one for one in seconds if one is not None]
     return sum(known) / len(known) if known else None
-
-
-def _address(path: str) -> str:
-    return "/".join(part.partition("[")[0] for part in path.split("/"))

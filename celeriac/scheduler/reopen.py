@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from celeriac.graph.model import Process
+from celeriac.graph.paths import join, step_name
 from celeriac.scheduler.readiness import DONE, blocked
 from celeriac.states import NodeState
 
@@ -78,8 +79,8 @@ def _anew(graph: Process, known: Mapping[str, Done], node: Done, made: Plan) -> 
         made.reopen[above.path] = 0
         if above.kind == "workflow":
             steps = graph.at(above.step).steps or {}
-            scope = f"{above.path}/" if above.path else ""
-            made.forget |= {scope + name for name in blocked(steps, [_name(node.path)])} & known.keys()
+            needing = blocked(steps, [step_name(node.path)])
+            made.forget |= {join(above.path, name) for name in needing} & known.keys()
         node = above
 
 
@@ -115,7 +116,3 @@ def _is_below(path: str, forgotten: set[str]) -> bool:
     if path in forgotten:
         return True
     return any(path[:place] in forgotten for place, mark in enumerate(path) if mark in "/[")
-
-
-def _name(path: str) -> str:
-    return path.rpartition("/")[2].partition("[")[0]
