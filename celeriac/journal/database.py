@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import threading
@@ -183,10 +184,27 @@ class Database:
 
     def _migrate(self, engine: Engine) -> None:
         try:
-            with engine.connect() as connection:
-                found = _revision(connection)
-        except (OperationalError, DBAPIError) as error:
+            # the very first connection turns a new file to WAL, and SQLite gives up at once, whatever its
+            # timeout, where another process does the same or already writes
+            with self._first():
+                self._to_head(engine)
+        except (OSError, OperationalError, DBAPIError) as error:
             raise self._unavailable(error) from error
+
+    @contextmanager
+    def _first(self) -> Iterator[None]:
+        """Hold off other processes that open the same file."""
+        path = make_url(self.url).database if self.sqlite else None
+        if not path or path == ":memory:":
+            yield
+            return
+        with open(f"{path}.lock", "w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _to_head(self, engine: Engine) -> None:
+        with engine.connect() as connection:
+            found = _revision(connection)
         if found == HEAD:
             return
         if found is not None and found > HEAD:

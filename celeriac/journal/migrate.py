@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,14 +24,8 @@ def upgrade(engine: Engine) -> None:
 @contextmanager
 def _alone(engine: Engine) -> Iterator[None]:
     """Hold off other processes that start at the same time."""
-    database = engine.url.database
     if engine.dialect.name == "sqlite":
-        if not database or database == ":memory:":
-            yield
-            return
-        with open(f"{database}.lock", "w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+        yield  # the database's file is locked while it is opened
         return
     with engine.connect() as connection:
         _advisory(connection, "pg_advisory_lock")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -280,3 +282,16 @@ class TestSqlite(JournalContract):
     @pytest.fixture
     def url(self, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'new' / 'journal.db'}"
+
+    def test_one_that_another_process_is_making_is_waited_for(self, tmp_path: Path) -> None:
+        path = tmp_path / "journal.db"
+        with open(f"{path}.lock", "w") as lock, sqlite3.connect(path, isolation_level=None) as other:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            other.execute("BEGIN IMMEDIATE")
+            with ThreadPoolExecutor(1) as pool:
+                opening = pool.submit(lambda: Database(f"sqlite:///{path}").engine)
+                with pytest.raises(TimeoutError):
+                    opening.result(0.5)
+                other.execute("COMMIT")
+                fcntl.flock(lock, fcntl.LOCK_UN)
+                opening.result(HANG).dispose()
