@@ -5,11 +5,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from celeriac.resources import Resources
+
+_JOINT = "+"
+
+
+def bundle_name(attempts: Sequence[str]) -> str:
+    """Return the name of the slot that attempts share which run one after another."""
+    return _JOINT.join(attempts)
+
+
+def attempts_of(name: str) -> list[str]:
+    """Return the attempts that a slot was taken for, the first one first."""
+    return name.split(_JOINT)
 
 
 @dataclass(frozen=True)
@@ -23,7 +35,7 @@ class Slots(Protocol):
     """What one host has to give. Safe to use from many threads and after a fork."""
 
     def take(self, name: str, wanted: Resources, still: Callable[[], bool]) -> Slot | None:
-        """Take ``wanted`` for the attempt ``name``; waits until the host has it.
+        """Take ``wanted`` for the attempt or bundle ``name``; waits until the host has it.
 
         ``still`` is asked now and then whether it is wanted still; None once it is not. Raises
         :class:`~celeriac.errors.HostTooSmall` when the whole host could never hold it.

@@ -31,6 +31,7 @@ def slots() -> None:
     """Show what the steps on this host have taken of it, and what waits (Celeriac)."""
     from celeriac.errors import CeleriacError
     from celeriac.settings import Settings
+    from celeriac.slots import attempts_of
     from config.composition import budget_of
     from queues.ledger import overview
 
@@ -43,6 +44,8 @@ def slots() -> None:
     for entry in entries:
         state = "is being given back" if entry.dead else "waits" if entry.waiting else "runs"
         gpus = f" (GPU {', '.join(entry.gpus)})" if entry.gpus else ""
-        click.echo(f"{entry.name}: {entry.resources}{gpus}: {state}, {entry.worker}")
+        first, *others = attempts_of(entry.name)
+        name = f"{first} and {len(others)} more" if others else first
+        click.echo(f"{name}: {entry.resources}{gpus}: {state}, {entry.worker}")
     if not entries:
         click.echo("nothing runs")

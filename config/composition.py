@@ -16,7 +16,7 @@ from celeriac.job.run import JobRunner, MemorySigns
 from celeriac.names import is_rabbitmq
 from celeriac.resources import Budget, QueueLimits
 from celeriac.settings import Settings
-from celeriac.slots import Slots
+from celeriac.slots import Slots, attempts_of
 from config import reaper
 from queues import owners
 from queues.find import PACKAGED, find
@@ -71,7 +71,7 @@ def host_slots(
         worker=worker,
         cap=cap,
         enforce=bounded,
-        clear=jobs.clear,
+        clear=lambda name: False not in [jobs.clear(attempt) for attempt in attempts_of(name)],
         lease=settings.lease,
         guard=lambda: reaper.ensure(settings),
     )
@@ -103,6 +103,7 @@ def assemble(
     jobs: JobRunner | None = None,
     limited: bool = True,
     fair: bool = True,
+    at_once: int | None = None,
     keeps: bool = False,
     on_end: Callable[[str], None] | None = None,
 ) -> Engine:
@@ -116,6 +117,7 @@ def assemble(
         slots=slots,
         limited=limited,
         fair=fair,
+        at_once=at_once,
         keeps=keeps,
         on_end=on_end,
     )

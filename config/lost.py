@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from billiard.exceptions import WorkerLostError
@@ -23,18 +24,19 @@ def connect() -> None:
     signals.task_failure.connect(tell, weak=False, dispatch_uid="celeriac-lost")
 
 
-def tell(sender: Any, task_id: str, exception: BaseException, **rest: Any) -> None:
-    """Tell the journal of a step whose process is gone; the main process has nothing to wait for."""
+def tell(sender: Any, exception: BaseException, args: Sequence[Any], **rest: Any) -> None:
+    """Tell the journal of steps whose process is gone; the main process has nothing to wait for."""
     if sender.name == EXECUTE and isinstance(exception, WorkerLostError):
-        arguments = (current_app.celeriac, task_id, current_app.celeriac_scanner.forks)
+        arguments = (current_app.celeriac, args[0], current_app.celeriac_scanner.forks)
         threading.Thread(target=_lose, args=arguments, name="celeriac-lost", daemon=True).start()
 
 
-def _lose(engine: Engine, attempt: str, forks: Forks) -> None:
+def _lose(engine: Engine, attempts: Sequence[str], forks: Forks) -> None:
     try:
         with forks.none():  # the one in the dead child's place is forked just now
             from celeriac.engine.lost import lose
 
-            lose(engine, attempt)
-    except Exception as error:  # the scan finds it when its lease has run out
-        log.warning("attempt %s is given up later: %s", attempt, error)
+            for attempt in attempts:
+                lose(engine, attempt)
+    except Exception as error:  # the scan finds them when their lease has run out
+        log.warning("attempts %s are given up later: %s", ", ".join(attempts), error)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from celeriac.errors import CeleriacError
 from celeriac.settings import Settings
+from celeriac.slots import attempts_of
 from queues import guard
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,11 @@ def main(words: list[str]) -> None:
     settings = Settings(home=Path(home), docker_host=docker, lease=float(lease), slots_dir=directory)
     _log_to(settings.home)
     processes, containers = ProcessRunner(), DockerRunner(docker or None)
-    remains = Remains(lambda attempt: clear(attempt, lambda: processes, lambda: containers), settings.lease)
+
+    def cleared(name: str) -> bool:
+        return False not in [clear(one, lambda: processes, lambda: containers) for one in attempts_of(name)]
+
+    remains = Remains(cleared, settings.lease)
     try:
         reap(settings.slots_directory, remains)
     except CeleriacError as error:

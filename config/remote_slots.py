@@ -17,6 +17,7 @@ from celery.worker.control import inspect_command
 from celeriac.errors import CeleriacError
 from celeriac.names import CONTROL_QUEUE
 from celeriac.resources import Budget
+from celeriac.slots import attempts_of
 
 if TYPE_CHECKING:
     from queues.ledger import Line
@@ -74,9 +75,10 @@ def free(budget: Budget, lines: Sequence[Line]) -> Budget:
 def _step(line: Line) -> dict[str, Any]:
     from celery.worker.state import requests
 
-    known = requests.get(line.name)  # the task's id is the attempt's
+    attempt = attempts_of(line.name)[0]
+    known = requests.get(attempt)  # it is the task's id too
     return {
-        "attempt": line.name,
+        "attempt": attempt,
         "step": known.name if known is not None else None,  # None: another worker of this host has it
         "worker": line.worker,
         "state": "dead" if line.dead else "waits" if line.waiting else "runs",

@@ -58,13 +58,13 @@ class CeleryPublisher:
     def _chain(self, run: str, attempt: str, queue: str, lane: int, shadow: str) -> None:
         """Send a plain step: chain( execute | settle )."""
         settle = self._control(names.SETTLE, run, attempt, shadow=f"{shadow} settle")
-        chain(self._execute(run, attempt, queue, lane, shadow), settle).apply_async()
+        chain(self._execute(run, [attempt], queue, lane, shadow), settle).apply_async()
 
-    def _chord(self, run: str, batch: str, attempts: list[list[str]], lane: int, shadow: str) -> None:
-        """Send a part of a scatter: chord( execute ... ) | gather."""
-        header = [self._execute(run, attempt, queue, lane, shadow) for attempt, queue in attempts]
+    def _chord(self, run: str, batch: str, bundles: list[list[str]], queue: str, lane: int, shadow: str) -> None:
+        """Send a part of a scatter: chord( execute ... ) | gather, where each message may have several items."""
+        header = [self._execute(run, bundle, queue, lane, shadow) for bundle in bundles]
         body = self._control(names.GATHER, run, batch, shadow=f"{shadow} gather")
-        chord(header)(body)
+        (chain(*header, body).apply_async if len(header) == 1 else chord(header, body))()
 
     def _advance(self, run: str) -> None:
         self._control(names.ADVANCE, run).apply_async()
@@ -75,12 +75,12 @@ class CeleryPublisher:
         options = {"correlation_id": correlation} if correlation else {}
         self._app.send_task(names.OUTPUTS, args=(run,), queue=names.CONTROL_QUEUE, **place, **options)
 
-    def _execute(self, run: str, attempt: str, queue: str, lane: int, shadow: str) -> Any:
+    def _execute(self, run: str, attempts: list[str], queue: str, lane: int, shadow: str) -> Any:
         self._know(queue)
-        made = self._app.signature(names.EXECUTE, args=(attempt,), immutable=True)
+        made = self._app.signature(names.EXECUTE, args=(attempts,), immutable=True)
         priority = self._priorities[lane]
         return made.set(
-            queue=queue, task_id=attempt, shadow=shadow, kwargsrepr=f"{{'run': '{run}'}}", priority=priority
+            queue=queue, task_id=attempts[0], shadow=shadow, kwargsrepr=f"{{'run': '{run}'}}", priority=priority
         )
 
     @property

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from celeriac.engine import Engine
+from celeriac.engine.execute import execute
 from celeriac.errors import SettingsError
+
+
+def execute_with(app: Any) -> Callable[[list[str]], dict[str, dict[str, Any]]]:
+    """Return what runs attempts for this app: its own processes where it has some, else this one."""
+    return getattr(app, "celeriac_execute", None) or partial(execute, engine_of(app))
 
 
 def engine_of(app: Any) -> Engine:

@@ -28,8 +28,8 @@ def engine_for(runtime: Any, settings: Any, *, embedded: bool, queues: Any = Non
     """
     finished = threading.Event()
     if embedded:
-        with runtime.embedded(settings, lambda run: finished.set(), queues) as engine:
-            yield Foreground(engine, finished)
+        with runtime.embedded(settings, lambda run: finished.set(), queues) as own:
+            yield Foreground(own.engine, finished, own)
         return
     runtime.reach_broker(settings)  # before anything is written that would run later, unasked
     engine = runtime.engine(settings)
@@ -40,17 +40,24 @@ def engine_for(runtime: Any, settings: Any, *, embedded: bool, queues: Any = Non
 
 
 class Foreground:
-    """One run at a time. ``finished`` is set when a run ends in this process; None: others run it."""
+    """One run at a time. ``finished`` is set when a run ends in ``embedded``; None: others run it."""
 
-    def __init__(self, engine: Any, finished: threading.Event | None = None) -> None:
+    def __init__(self, engine: Any, finished: threading.Event | None = None, embedded: Any = None) -> None:
         self.engine = engine
-        self.embedded = finished is not None
+        self._embedded = embedded
         self._finished = finished or threading.Event()
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the run goes on in this process."""
+        return self._embedded is not None
 
     def follow(self, run: str, begin: Callable[[], Any], *, quiet: bool) -> int:
         """Begin, wait for the end, print the outputs; returns the exit code."""
         with _interruptible():
             try:
+                if self._embedded is not None:
+                    self._embedded.start(run)
                 begin()
                 with self._progress(run, quiet):
                     self._wait(run)
@@ -89,7 +96,7 @@ class Foreground:
         print("celeriac: stopping the run ...", file=sys.stderr)
         cancel(self.engine, run, "the command was interrupted")
         if self.embedded:
-            self.engine.leases.stop_all("the command was interrupted")
+            self._embedded.stop_all("the command was interrupted")
         clock = threading.Event()
         for _ in range(int(STOP * 10)):
             if ended(self._state(run)):

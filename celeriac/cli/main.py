@@ -20,7 +20,7 @@ class Runtime(Protocol):
     """What only the application has, not the client library (``config/main.py``)."""
 
     def embedded(self, settings: Any, on_end: Any, queues: Any = None) -> AbstractContextManager[Any]:
-        """Return an engine with a worker in this process; ``queues``: those of a run that was submitted before."""
+        """Return an engine with a worker of its own (Embedded); ``queues``: those of a run submitted before."""
 
     def is_embedded(self, settings: Any) -> bool:
         """Whether `celeriac run` works alone rather than with the workers of a broker."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from celeriac.journal import attempts, nodes
+from celeriac.scheduler.fairness import Width
 from celeriac.states import NodeState
 
 if TYPE_CHECKING:
@@ -49,17 +52,23 @@ def lanes(jobs: Sequence[Dispatch], taken: Mapping[str, int], share: int) -> lis
     return found
 
 
-def chords(
-    rows: Sequence[tuple[Dispatch, dict[str, Any]]], widths: Mapping[str | None, int]
-) -> Iterator[list[dict[str, Any]]]:
-    """Yield the rows of items that go out together: of one scatter, queue and lane, so many at most."""
-    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
+Row = dict[str, Any]
+
+
+def chords(rows: Sequence[tuple[Dispatch, Row]], widths: Mapping[str | None, Width]) -> Iterator[list[list[Row]]]:
+    """Yield the bundles of rows that go out together: of one scatter, queue, lane and grant, so many at most."""
+    groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for job, row in rows:
-        groups[job.scatter, row["queue"], row["lane"]].append(row)
+        groups[job.scatter, row["queue"], row["lane"], json.dumps(row["granted"])].append(row)
     for (scatter, *_), group in groups.items():
         width = widths[scatter]
-        for start in range(0, len(group), width):
-            yield group[start : start + width]
+        for chord in _parts(group, width.chord):
+            yield list(_parts(chord, width.bundle))
+
+
+def _parts(rows: list[Row], size: int) -> Iterator[list[Row]]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
 
 
 # --- within a turn -------------------------------------------------------------------------------
@@ -97,16 +106,17 @@ def send_alone(turn: Turn, row: Mapping[Any, Any]) -> None:
     turn.message("chain", attempt=row["id"], queue=row["queue"], lane=row["lane"], shadow=shadow)
 
 
-def _send_together(turn: Turn, rows: Sequence[dict[str, Any]]) -> None:
-    if len(rows) == 1:
-        send_alone(turn, rows[0])
+def _send_together(turn: Turn, bundles: Sequence[Sequence[Row]]) -> None:
+    first = bundles[0][0]
+    if len(bundles) == len(bundles[0]) == 1:
+        send_alone(turn, first)
         return
     batch = str(uuid.uuid4())
-    for row in rows:
+    for row in chain.from_iterable(bundles):
         row["batch"] = batch
-    members = [[row["id"], row["queue"]] for row in rows]
-    shadow = turn.shadow(rows[0]["path"])
-    turn.message("chord", batch=batch, attempts=members, lane=rows[0]["lane"], shadow=shadow)
+    names = [[row["id"] for row in bundle] for bundle in bundles]
+    shadow = turn.shadow(first["path"])
+    turn.message("chord", batch=batch, bundles=names, queue=first["queue"], lane=first["lane"], shadow=shadow)
 
 
 def _lanes(turn: Turn, jobs: Sequence[Dispatch]) -> list[int]:
@@ -115,6 +125,6 @@ def _lanes(turn: Turn, jobs: Sequence[Dispatch]) -> list[int]:
     return lanes(jobs, attempts.in_first_lane(turn.connection, turn.id), turn.engine.settings.first_lane)
 
 
-def _widths(turn: Turn, scatters: set[str]) -> dict[str | None, int]:
-    known = nodes.seconds(turn.connection, turn.id, scatters) if turn.engine.fair and scatters else {}
-    return {path: turn.engine.width(known.get(path)).chord for path in scatters}
+def _widths(turn: Turn, scatters: set[str]) -> dict[str | None, Width]:
+    known = nodes.seconds(turn.connection, turn.id, scatters) if scatters else {}
+    return {path: turn.engine.width(known.get(path)) for path in scatters}

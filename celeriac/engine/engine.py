@@ -61,6 +61,7 @@ class Engine:
         slots: Slots | None = None,
         limited: bool = True,
         fair: bool = True,
+        at_once: int | None = None,
         keeps: bool = False,
         on_end: Callable[[str], None] | None = None,
     ) -> None:
@@ -72,6 +73,7 @@ class Engine:
         self.slots = slots or Unbounded()
         self.limited = limited  # the queues' limits hold for tools; False: they are the size of the host
         self.fair = fair  # other runs may be waiting: none takes all slots
+        self.at_once = at_once  # steps that this process runs at a time, where no other runs any of its runs
         self._keeps = keeps  # the runs that are submitted here are this process's own
         self.told_of_waiting = False  # for other runs on this host
         self.on_end = on_end or (lambda run: None)
@@ -141,8 +143,8 @@ class Engine:
 
     def width(self, seconds: float | None) -> Width:
         """Return how much of a scatter goes out at a time, when an item takes so long."""
-        most, chord = self.settings.scatter_window, self.settings.scatter_width
-        return width(self.presence.slots(), seconds, most, chord) if self.fair else Width(most, chord)
+        slots = self.presence.slots() if self.at_once is None else self.at_once
+        return width(slots, seconds, self.settings.scatter_window, self.settings.scatter_width)
 
     def directory(self, run: str, options: RunOptions) -> Path:
         """Return a run's own directory."""
@@ -184,17 +186,16 @@ class Engine:
         return nodes.inputs(connection, run, path) if found is None else found
 
     @contextmanager
-    def alone(self, attempt: str) -> Iterator[bool]:
-        """Yield whether no other thread of this process has this attempt in hand: its slot goes by its name."""
+    def alone(self, attempts: Sequence[str]) -> Iterator[list[str]]:
+        """Yield those attempts that no other thread of this process has in hand: their slot goes by their names."""
         with self._lock:
-            first = attempt not in self._at_work
-            self._at_work.add(attempt)
+            own = [attempt for attempt in dict.fromkeys(attempts) if attempt not in self._at_work]
+            self._at_work.update(own)
         try:
-            yield first
+            yield own
         finally:
-            if first:
-                with self._lock:
-                    self._at_work.remove(attempt)
+            with self._lock:
+                self._at_work.difference_update(own)
 
     def send(self, run: str, messages: Sequence[tuple[int, Message]]) -> None:
         """Publish what a commit put into the outbox, then forget it there."""

@@ -25,6 +25,8 @@ GIVE_UP = 2 / 3
 LOOK = 0.5
 #: What the byte says that a worker's processes share.
 RUNS, TAKES_NO_MORE, HANDS_BACK = 0, 1, 2
+#: Processes, this one included, that can say in a byte of their own whether they run anything.
+PROCESSES = 64
 
 
 class Leases:
@@ -37,8 +39,10 @@ class Leases:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._pid = 0
-        # one byte that all processes forked from this one see
+        # bytes that all processes forked from this one see
         self._ending = mmap.mmap(-1, 1)
+        self._busy = mmap.mmap(-1, PROCESSES)
+        self._index = 0
         self._leaving = False  # this process alone hands back
         self._farewell = ""
 
@@ -47,6 +51,7 @@ class Leases:
         token = CancelToken()
         with self._lock:
             self._running[attempt] = token
+            self._busy[self._index] = 1
             if self._thread is None or not self._thread.is_alive() or self._pid != os.getpid():
                 self._pid = os.getpid()
                 self._thread = threading.Thread(target=self._beat, name="celeriac-leases", daemon=True)
@@ -57,11 +62,16 @@ class Leases:
         """Stop to watch it."""
         with self._lock:
             self._running.pop(attempt, None)
+            self._busy[self._index] = bool(self._running)
+
+    def be(self, index: int) -> None:
+        """Be the process of this number (from 1) of those that were forked to run steps."""
+        self._index = index % PROCESSES
 
     @property
     def idle(self) -> bool:
-        """Whether nothing runs here."""
-        return not self._running
+        """Whether nothing runs in this process and in those that were forked to run steps with it."""
+        return not any(self._busy)
 
     @property
     def ending(self) -> bool:

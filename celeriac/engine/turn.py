@@ -183,23 +183,21 @@ class Turn:
         seconds = _mean(child.seconds for child in children)
         row = nodes.count_down(self.connection, self.id, parent, len(children), len(failed), seconds)
         if row.kind == "scatter":
-            return self.items_ended(row, len(children))
+            return self.items_ended(row)
         return self._steps_ended(row, children)
 
-    def items_ended(self, row: Record, number: int = 0) -> list[Ended]:
-        """Go on with a scatter of which ``number`` items have ended just now."""
+    def items_ended(self, row: Record) -> list[Ended]:
+        """Go on with a scatter of which items have ended just now."""
         if row.remaining > 0:
             if not self.halted:
-                nodes.promote(self.connection, self.id, row.path, self._turns(row, number))
+                nodes.promote(self.connection, self.id, row.path, self._turns(row))
             return []
         names = self.graph.at(row.step).output_names
         found = nodes.item_outputs(self.connection, self.id, row.path)
         return [self.end(row, collect(row.shape, names, found), bool(row.failed))]
 
-    def _turns(self, row: Record, number: int) -> int:
-        """Return how many more items of a scatter get their turn, after ``number`` have ended."""
-        if not self.engine.fair:
-            return number
+    def _turns(self, row: Record) -> int:
+        """Return how many more items of a scatter get their turn."""
         own = share(self.engine.width(row.seconds).window, nodes.scatters(self.connection, self.id))
         return max(0, own - nodes.under_way(self.connection, self.id, row.path))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from celeriac.journal import queued
@@ -20,18 +21,18 @@ log = logging.getLogger(__name__)
 NOTICE = 5.0
 
 
-def offer(engine: Engine, attempt: str) -> Record | None:
-    """Return what an attempt needs that can be claimed, None when it can't be (any more)."""
+def offer(engine: Engine, attempts: Sequence[str]) -> list[Record]:
+    """Return what those attempts need that can be claimed (still)."""
     with engine.database.read() as connection:
-        return queued.offer(connection, attempt)
+        return queued.offer(connection, attempts)
 
 
 class Waiting:
-    """Called while one attempt waits, tells whether it can be claimed still; it asks the journal seldom."""
+    """Called while attempts wait, tells whether any can be claimed still; it asks the journal seldom."""
 
-    def __init__(self, engine: Engine, attempt: str, title: str, granted: Resources, room: Room) -> None:
+    def __init__(self, engine: Engine, attempts: Sequence[str], title: str, granted: Resources, room: Room) -> None:
         self._engine = engine
-        self._attempt = attempt
+        self._attempts = attempts
         self._title = title
         self._granted = granted
         self._room = room
@@ -39,7 +40,7 @@ class Waiting:
         self._held: float | None = None
 
     def __call__(self) -> bool:
-        """Whether it can be claimed still."""
+        """Whether any can be claimed still."""
         if self._engine.leases.ending:
             return False
         now = time.monotonic()
@@ -51,12 +52,12 @@ class Waiting:
         if self._held is None or now - self._held >= self._engine.settings.heartbeat:
             self._held = now
             self._hold()
-        return offer(self._engine, self._attempt) is not None
+        return bool(offer(self._engine, self._attempts))
 
     def _hold(self) -> None:
-        """Tell that its message is not lost: it is here."""
+        """Tell that their message is not lost: it is here."""
         with self._engine.database.begin() as connection:
-            queued.hold(connection, self._attempt, self._engine.owner, self._engine.settings.lease)
+            queued.hold(connection, self._attempts, self._engine.owner, self._engine.settings.lease)
 
     def _explain(self) -> None:
         """Say once what a person in front of an embedded run can't see: nothing of it runs, others do."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Float, bindparam, func, insert, select, update
 
 from celeriac.journal.database import now
 from celeriac.journal.paths import below
-from celeriac.journal.tables import Record, Value, attempts, nodes, runs
+from celeriac.journal.tables import Record, Value, attempts, nodes
 from celeriac.scheduler.retry import Cause
 from celeriac.states import AttemptState
 
@@ -31,7 +31,7 @@ def add(connection: Connection, rows: list[dict[str, Any]]) -> None:
 _CLAIM = (
     update(attempts)
     .where(
-        attempts.c.id == bindparam("attempt"),
+        attempts.c.id.in_(bindparam("ids", expanding=True)),
         attempts.c.state == AttemptState.QUEUED,
         attempts.c.due.is_(None),
     )
@@ -54,34 +54,21 @@ _CLAIM = (
 )
 
 
-def claim(connection: Connection, attempt: str, owner: str, host: str, lease: float) -> Record | None:
-    """Take an attempt; None when it isn't there to be taken: drop the message."""
-    values = {"attempt": attempt, "new_owner": owner, "new_host": host, "seconds": lease}
-    return connection.execute(_CLAIM, values).first()
+def claim(connection: Connection, ids: Sequence[str], owner: str, host: str, lease: float) -> list[Record]:
+    """Take attempts; returns those that were there to be taken, in their order."""
+    values = {"ids": ids, "new_owner": owner, "new_host": host, "seconds": lease}
+    found = {row.id: row for row in connection.execute(_CLAIM, values)}
+    return [found[attempt] for attempt in ids if attempt in found]
 
 
-_WORK = (
-    select(
-        nodes.c.inputs,
-        nodes.c.step,
-        nodes.c.idx,
-        nodes.c.parent,
-        runs.c.document,
-        runs.c.options,
-        runs.c.queues,
-        runs.c.name,
-        runs.c.opened,
-        runs.c.state.label("run_state"),
-        nodes.c.state.label("node_state"),
-    )
-    .select_from(nodes.join(runs, runs.c.id == nodes.c.run_id))
-    .where(nodes.c.run_id == bindparam("run"), nodes.c.path == bindparam("node"))
-)
+_WORK = select(
+    nodes.c.path, nodes.c.inputs, nodes.c.step, nodes.c.idx, nodes.c.parent, nodes.c.state
+).where(nodes.c.run_id == bindparam("run"), nodes.c.path.in_(bindparam("paths", expanding=True)))  # fmt: skip
 
 
-def work(connection: Connection, run: str, path: str) -> Record:
-    """Return what a worker needs to know of the node and the run."""
-    return connection.execute(_WORK, {"run": run, "node": path}).one()
+def work(connection: Connection, run: str, paths: Sequence[str]) -> dict[str, Record]:
+    """Return what a worker needs to know of nodes of a run, by path."""
+    return {row.path: row for row in connection.execute(_WORK, {"run": run, "paths": paths})}
 
 
 _REPORT = (
@@ -102,7 +89,8 @@ _REPORT = (
         directory=bindparam("new_directory"),
         peak_memory=bindparam("new_peak"),
         cpu_seconds=bindparam("new_cpu"),
-        ended=now(),
+        started=now() - bindparam("began", type_=Float),
+        ended=now() - bindparam("over", type_=Float),
     )
 )
 
@@ -119,14 +107,19 @@ def report(
     directory: str,
     peak_memory: int | None,
     cpu_seconds: float | None,
+    began: float = 0.0,
+    over: float = 0.0,
     key: str | None = None,
     parts: Any = None,
 ) -> bool:
-    """Write a worker's report; False when the attempt is no longer ``owner``'s: publish nothing."""
+    """Write a worker's report; False when the attempt is no longer ``owner``'s: publish nothing.
+
+    ``began`` and ``over`` are the seconds since its work was begun and since it was over.
+    """
     values = {
         "attempt": attempt, "by": owner, "new_outcome": outcome, "new_exit": exit_code, "new_outputs": outputs,
         "new_error": error, "new_directory": directory, "new_peak": peak_memory, "new_cpu": cpu_seconds,
-        "new_key": key, "new_parts": parts,
+        "new_key": key, "new_parts": parts, "began": began, "over": over,
     }  # fmt: skip
     return connection.execute(_REPORT, values).rowcount == 1
 

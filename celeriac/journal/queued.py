@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, case, func, select, update
@@ -15,10 +15,10 @@ from celeriac.states import AttemptState, NodeState, RunState
 LONGEST = 10
 
 _OFFER = (
-    select(attempts.c.run_id, attempts.c.path, attempts.c.granted, runs.c.name, runs.c.options)
+    select(attempts.c.id, attempts.c.run_id, attempts.c.path, attempts.c.granted, runs.c.name, runs.c.options)
     .select_from(IN_NODE)
     .where(
-        attempts.c.id == bindparam("attempt"),
+        attempts.c.id.in_(bindparam("ids", expanding=True)),
         attempts.c.state == AttemptState.QUEUED,
         attempts.c.due.is_(None),
         runs.c.state == RunState.RUNNING,
@@ -27,9 +27,10 @@ _OFFER = (
 )
 
 
-def offer(connection: Connection, attempt: str) -> Record | None:
-    """Return what an attempt needs that can be claimed; None when it can't be, or its run is being stopped."""
-    return connection.execute(_OFFER, {"attempt": attempt}).first()
+def offer(connection: Connection, ids: Sequence[str]) -> list[Record]:
+    """Return what those attempts need that can be claimed and whose run is not being stopped, in their order."""
+    found = {row.id: row for row in connection.execute(_OFFER, {"ids": ids})}
+    return [found[attempt] for attempt in ids if attempt in found]
 
 
 _DUE = select(attempts.c.run_id).where(attempts.c.due <= now(), attempts.c.state == AttemptState.QUEUED).distinct()
@@ -58,9 +59,9 @@ def unclaimed_one(connection: Connection, attempt: str) -> Record | None:
     return connection.execute(statement).first()
 
 
-def hold(connection: Connection, attempt: str, owner: str, lease: float) -> None:
-    """Note that a worker has the message of an attempt in hand, and claims it as soon as it can."""
-    statement = update(attempts).where(attempts.c.id == attempt, attempts.c.state == AttemptState.QUEUED)
+def hold(connection: Connection, ids: Iterable[str], owner: str, lease: float) -> None:
+    """Note that a worker has the message of these attempts in hand, and claims them as soon as it can."""
+    statement = update(attempts).where(attempts.c.id.in_(list(ids)), attempts.c.state == AttemptState.QUEUED)
     connection.execute(statement.values(owner=owner, lease=now() + lease))
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 #: Seconds of one run's waiting work that another run's steps may find before them in a queue.
 PATIENCE = 5.0
+#: Seconds of work that go in one message, about: so a message costs little beside its work, and a slot is soon free.
+BUNDLE = 0.1
 #: Slots to reckon with while no worker has told of its own.
 UNKNOWN = 2
 
@@ -17,6 +19,7 @@ class Width:
 
     window: int  # items under way
     chord: int  # items in one chord: its next items go out when the last of them has ended
+    bundle: int = 1  # items in one message, done one after another
 
 
 def width(slots: int, seconds: float | None, most_window: int, most_chord: int) -> Width:
@@ -32,7 +35,15 @@ def width(slots: int, seconds: float | None, most_window: int, most_chord: int) 
         waiting = slots * PATIENCE / max(seconds, 1e-3)
         window = max(least, min(most_window, slots + math.floor(waiting)))
     # the items of a chord are replaced together: with a few only, slots would idle till its last one ends
-    return Width(window, max(1, min(most_chord, window // 4)))
+    chord = max(1, min(most_chord, window // 4))
+    return Width(window, chord, _bundle(slots, seconds, window, chord))
+
+
+def _bundle(slots: int, seconds: float | None, window: int, chord: int) -> int:
+    """Return how many items go in one message: no more than leaves two messages of the window to each slot."""
+    if seconds is None:
+        return 1
+    return max(1, min(chord, window // (2 * slots), math.floor(BUNDLE / max(seconds, 1e-3))))
 
 
 def share(window: int, scatters: int) -> int:

@@ -58,6 +58,7 @@ class Message:
     run: str
     kind: str  # execute, settle, gather, advance, reply
     name: str = ""  # of the attempt or the batch
+    names: tuple[str, ...] = ()  # of all attempts in it
     group: Group | None = None
     lane: int = 0
 
@@ -148,11 +149,12 @@ class World:
         with self._lock:
             self.sent.append((run, kind, payload))
             if kind == "chain":
-                self.pending.append(Message(run, "execute", payload["attempt"], lane=payload["lane"]))
+                name = payload["attempt"]
+                self.pending.append(Message(run, "execute", name, (name,), lane=payload["lane"]))
             elif kind == "chord":
-                group = Group(run, payload["batch"], len(payload["attempts"]))
-                lane = payload["lane"]
-                self.pending += [Message(run, "execute", name, group, lane) for name, _ in payload["attempts"]]
+                bundles = [tuple(bundle) for bundle in payload["bundles"]]
+                group = Group(run, payload["batch"], len(bundles))
+                self.pending += [Message(run, "execute", names[0], names, group, payload["lane"]) for names in bundles]
             else:
                 self.pending.append(Message(run, kind))
 
@@ -171,8 +173,8 @@ class World:
         """Do what a worker does that gets this message."""
         engine = worker or self.engine
         if message.kind == "execute":
-            execute(engine, message.name)
-            self._took(message.name)
+            execute(engine, message.names)
+            self._took(message.names)
             self._follow(message)
         elif message.kind == "settle":
             advance(engine, message.run, attempt=message.name)
@@ -181,9 +183,9 @@ class World:
         elif message.kind == "advance":
             advance(engine, message.run)
 
-    def _took(self, attempt: str) -> None:
+    def _took(self, names: Sequence[str]) -> None:
         if self.takes is not None:
-            statement = update(attempts).where(attempts.c.id == attempt, attempts.c.ended.is_not(None))
+            statement = update(attempts).where(attempts.c.id.in_(names), attempts.c.ended.is_not(None))
             with self.engine.database.begin() as connection:
                 connection.execute(statement.values(started=attempts.c.ended - self.takes))
 

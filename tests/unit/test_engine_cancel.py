@@ -95,7 +95,7 @@ def test_the_running_tool_is_told(cluster: World, document: Path) -> None:
     cluster.deliver(cluster.take())
     attempt = cluster.attempts(run)[0].id
     with cluster.engine.database.begin() as connection:
-        tries.claim(connection, attempt, "me", "host", LEASE)
+        tries.claim(connection, [attempt], "me", "host", LEASE)
     assert cancel(cluster.engine, run) == "CANCELING"
     with cluster.engine.database.read() as connection:
         assert leases.unwanted(connection, [attempt], "me") == {attempt: "the run is CANCELING"}
@@ -116,7 +116,7 @@ def test_while_the_worker_of_its_tool_is_dead(cluster: World, document: Path) ->
     run = cluster.start(document, {"n": [1]})
     cluster.deliver(cluster.take())
     with cluster.engine.database.begin() as connection:
-        tries.claim(connection, cluster.attempts(run)[0].id, "dead", "host", LEASE)
+        tries.claim(connection, [cluster.attempts(run)[0].id], "dead", "host", LEASE)
     assert cancel(cluster.engine, run) == "CANCELING"
     cluster.scan()
     assert cluster.run(run).state == "CANCELED"

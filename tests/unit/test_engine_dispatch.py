@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -11,20 +12,20 @@ from hypothesis import strategies as st
 
 from celeriac.engine.dispatch import FIRST, LATER, Dispatch, chords, lanes
 from celeriac.resources import Resources
+from celeriac.scheduler.fairness import Width
 
 QUEUES = st.sampled_from(["default", "advanced", "gpu"])
 SCATTERS = st.sampled_from(["align", "sort"])
-WIDTHS: st.SearchStrategy[dict[str | None, int]] = st.fixed_dictionaries(
-    {"align": st.integers(1, 5), "sort": st.integers(1, 5)}
-)
+WIDTH = st.builds(Width, st.just(64), st.integers(1, 5), st.integers(1, 5))
+WIDTHS: st.SearchStrategy[dict[str | None, Width]] = st.fixed_dictionaries({"align": WIDTH, "sort": WIDTH})
 
 
-def job(path: str, queue: str, scatter: str | None = None) -> Dispatch:
-    return Dispatch(path, queue, {}, Resources(1, 256).to_json(), "tool", scatter=scatter)
+def job(path: str, queue: str, scatter: str | None = None, ram: int = 256) -> Dispatch:
+    return Dispatch(path, queue, {}, Resources(1, ram).to_json(), "tool", scatter=scatter)
 
 
-JOBS = st.lists(st.tuples(QUEUES, SCATTERS), max_size=40).map(
-    lambda pairs: [job(f"{scatter}[{number}]", queue, scatter) for number, (queue, scatter) in enumerate(pairs)]
+JOBS = st.lists(st.tuples(QUEUES, SCATTERS, st.sampled_from([256, 512])), max_size=40).map(
+    lambda found: [job(f"{scatter}[{i}]", queue, scatter, ram) for i, (queue, scatter, ram) in enumerate(found)]
 )
 
 
@@ -54,32 +55,39 @@ def rows(jobs: list[Dispatch], most: int) -> list[tuple[Dispatch, dict[str, Any]
 
 @given(JOBS, st.integers(0, 10), WIDTHS)
 def test_chords_hold_each_attempt_once_and_never_mix(
-    jobs: list[Dispatch], most: int, widths: dict[str | None, int]
+    jobs: list[Dispatch], most: int, widths: dict[str | None, Width]
 ) -> None:
     pairs = rows(jobs, most)
     made = list(chords(pairs, widths))
     scatter_of = {row["id"]: job.scatter for job, row in pairs}
-    assert Counter(row["id"] for part in made for row in part) == Counter(row["id"] for _, row in pairs)
+    assert Counter(row["id"] for row in chain(*chain(*made))) == Counter(row["id"] for _, row in pairs)
     for part in made:
-        kinds = {(scatter_of[row["id"]], row["queue"], row["lane"]) for row in part}
-        assert len(kinds) == 1, "one scatter, one queue, one lane"
-        assert 1 <= len(part) <= widths[scatter_of[part[0]["id"]]]
+        width = widths[scatter_of[part[0][0]["id"]]]
+        kinds = {(scatter_of[row["id"]], row["queue"], row["lane"], str(row["granted"])) for row in chain(*part)}
+        assert len(kinds) == 1, "one scatter, one queue, one lane, one grant"
+        assert 1 <= len(list(chain(*part))) <= width.chord
+        assert all(1 <= len(bundle) <= width.bundle for bundle in part)
 
 
 @given(JOBS, st.integers(0, 10), WIDTHS)
 def test_items_keep_their_order_and_no_chord_is_smaller_than_it_has_to_be(
-    jobs: list[Dispatch], most: int, widths: dict[str | None, int]
+    jobs: list[Dispatch], most: int, widths: dict[str | None, Width]
 ) -> None:
     pairs = rows(jobs, most)
     groups: dict[tuple[Any, ...], list[list[str]]] = {}
     scatter_of = {row["id"]: job.scatter for job, row in pairs}
     for part in chords(pairs, widths):
-        key = (scatter_of[part[0]["id"]], part[0]["queue"], part[0]["lane"])
-        groups.setdefault(key, []).append([row["id"] for row in part])
-    for (scatter, queue, lane), parts in groups.items():
-        own = [row["id"] for job, row in pairs if (job.scatter, row["queue"], row["lane"]) == (scatter, queue, lane)]
+        first = part[0][0]
+        key = (scatter_of[first["id"]], first["queue"], first["lane"], str(first["granted"]))
+        groups.setdefault(key, []).append([row["id"] for row in chain(*part)])
+    for (scatter, *kind), parts in groups.items():
+        own = [
+            row["id"]
+            for job, row in pairs
+            if [job.scatter, row["queue"], row["lane"], str(row["granted"])] == [scatter, *kind]
+        ]
         assert [name for part in parts for name in part] == own
-        assert all(len(part) == widths[scatter] for part in parts[:-1])
+        assert all(len(part) == widths[scatter].chord for part in parts[:-1])
 
 
 @given(JOBS)

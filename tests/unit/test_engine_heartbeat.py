@@ -81,9 +81,9 @@ def test_a_fault_of_our_own_does_not_end_the_heartbeat(
 def test_what_this_process_claimed_but_does_not_run_is_not_renewed(cluster: World, run: str) -> None:
     # its report could not be written, say: nobody would ever run it again
     with cluster.engine.database.begin() as connection:
-        tries.claim(connection, "unknown", cluster.engine.owner, "host", 1000.0)
+        tries.claim(connection, ["unknown"], cluster.engine.owner, "host", 1000.0)
         name = cluster.attempts(run)[0].id
-        tries.claim(connection, name, cluster.engine.owner, "host", 1000.0)
+        tries.claim(connection, [name], cluster.engine.owner, "host", 1000.0)
     before = cluster.attempts(run)[0].lease
     beats = threading.Semaphore(0)
     renew = leases.renew

@@ -50,7 +50,7 @@ def _while_it_runs(cluster: World, do: Callable[[], None]) -> None:
 def test_a_lost_worker_s_step_goes_to_attempt_two(cluster: World, run: str) -> None:
     message = cluster.take()
     with cluster.engine.database.begin() as connection:
-        assert tries.claim(connection, message.name, "dead:1:x", "dead", LEASE)
+        assert tries.claim(connection, [message.name], "dead:1:x", "dead", LEASE)
     cluster.scan(LEASE - 10)
     assert cluster.pending == [], "its lease still holds"
     cluster.scan(20)
@@ -64,7 +64,7 @@ def test_a_step_whose_workers_all_die_fails_with_the_cause(cluster: World, run: 
     for _ in range(3):
         message = cluster.take()
         with cluster.engine.database.begin() as connection:
-            tries.claim(connection, message.name, "dead:1:x", "dead", LEASE)
+            tries.claim(connection, [message.name], "dead:1:x", "dead", LEASE)
         cluster.scan()
     row = cluster.run(run)
     assert row.state == "FAILED"
@@ -82,7 +82,7 @@ def test_what_a_dead_worker_left_is_ended_first(
     monkeypatch.setattr(second.jobs, "clear", lambda name: not ended.append((name, list(cluster.started))))
     first = cluster.take().name
     with cluster.engine.database.begin() as connection:
-        tries.claim(connection, first, "dead:1:x", second.host if here else "elsewhere", LEASE)
+        tries.claim(connection, [first], "dead:1:x", second.host if here else "elsewhere", LEASE)
     cluster.scan(worker=second)
     cluster.deliver(cluster.take(), second)
     assert ended == ([(first, [])] if here else []), "before the tool of the next attempt is started"
@@ -112,7 +112,7 @@ def test_a_worker_that_lost_its_lease_is_told_to_stop(cluster: World, run: str) 
     first, second = cluster.workers
     attempt = cluster.attempts(run)[0].id
     with first.database.begin() as connection:
-        tries.claim(connection, attempt, first.owner, "host", LEASE)
+        tries.claim(connection, [attempt], first.owner, "host", LEASE)
         assert leases.unwanted(connection, [attempt], first.owner) == {}
     cluster.scan(worker=second)
     with first.database.read() as connection:
@@ -151,7 +151,7 @@ def test_all_lost_messages_come_again_though_there_are_many(cluster: World, tmp_
     document = write(tmp_path, workflow({"n": "int[]"}, {"each": each}, {"o": output("each/out")}, SCATTER), "s.cwl")
     run = cluster.start(document, {"n": list(range(300))})
     cluster.engine.fair = False
-    cluster.workers[0].settings.__dict__["scatter_window"] = 300
+    cluster.engine.at_once = 150
     cluster.deliver(cluster.take())
     del cluster.pending[:]
     cluster.scan()
@@ -213,7 +213,7 @@ def test_one_run_that_can_not_be_repaired_holds_up_no_other(
 def test_a_lease_is_renewed_and_only_for_its_owner(cluster: World, run: str) -> None:
     attempt = cluster.attempts(run)[0].id
     with cluster.engine.database.begin() as connection:
-        tries.claim(connection, attempt, "me", "host", 10.0)
+        tries.claim(connection, [attempt], "me", "host", 10.0)
         connection.execute(update(attempts).values(lease=0.0))
         leases.renew(connection, [attempt], "somebody else", 10.0)
         leases.renew(connection, ["another"], "me", 10.0)
@@ -269,7 +269,7 @@ def test_what_a_worker_has_in_hand_is_not_lost(cluster: World, run: str) -> None
     for _ in range(30):
         with cluster.engine.database.begin() as connection:
             for name in held:
-                queued.hold(connection, name, "somebody", LEASE)
+                queued.hold(connection, [name], "somebody", LEASE)
         cluster.scan(INTERVAL)
     assert not cluster.pending
     cluster.scan(LEASE + INTERVAL)  # the worker died with it

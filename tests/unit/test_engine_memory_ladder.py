@@ -195,7 +195,7 @@ def test_a_lost_worker_between_two_rungs_is_counted_for_itself(cluster: World, t
         lost = cluster.attempts(run, "s")[-1]
         del cluster.pending[:]
         with cluster.engine.database.begin() as connection:
-            tries.claim(connection, lost.id, "a worker that dies", "host", 1.0)
+            tries.claim(connection, [lost.id], "a worker that dies", "host", 1.0)
         cluster.scan()
     cluster.drain()
     assert cluster.run(run).outputs == {"o": 7}, cluster.table(run)
@@ -214,7 +214,7 @@ def test_the_loss_that_ends_a_run_says_how_often_it_was_lost(cluster: World, tmp
         lost = cluster.attempts(run, "s")[-1]
         del cluster.pending[:]
         with cluster.engine.database.begin() as connection:
-            tries.claim(connection, lost.id, "a worker that dies", "host", 1.0)
+            tries.claim(connection, [lost.id], "a worker that dies", "host", 1.0)
         cluster.scan()
     assert cluster.run(run).state == "FAILED"
     assert "'s' was lost 3 times" in cluster.run(run).error["message"], "of its four attempts"

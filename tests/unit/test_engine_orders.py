@@ -70,7 +70,7 @@ class OrdersContract:
                 continue
             if fate == "die" and message.kind == "execute":
                 with cluster.engine.database.begin() as connection:
-                    tries.claim(connection, message.name, "a worker that dies", "host", 1.0)
+                    tries.claim(connection, [message.name], "a worker that dies", "host", 1.0)
                 continue
             cluster.broker_is_down = fate == "silence"  # what follows is not sent
             with suppress(BrokerUnavailable):

@@ -93,7 +93,7 @@ def test_the_next_attempt_waits_and_nobody_can_claim_it_before(cluster: World, t
     cluster.scan(5)  # a lost message? no: it was not sent
     assert not cluster.pending
     with cluster.engine.database.begin() as connection:
-        assert tries.claim(connection, second.id, "o", "h", 60.0) is None
+        assert tries.claim(connection, [second.id], "o", "h", 60.0) == []
     cluster.age(6)
     wake(cluster.engine)
     wake(cluster.engine)
@@ -199,7 +199,7 @@ def test_a_process_is_known_to_live_to_be_dead_or_not_known() -> None:
 
 def _claimed_by(cluster: World, attempt: str, owner: str) -> None:
     with cluster.engine.database.begin() as connection:
-        assert tries.claim(connection, attempt, owner, cluster.engine.host, 1000.0)
+        assert tries.claim(connection, [attempt], owner, cluster.engine.host, 1000.0)
 
 
 def test_a_dead_process_is_not_waited_for(cluster: World, tmp_path: Path) -> None:

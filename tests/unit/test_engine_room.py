@@ -74,7 +74,7 @@ def test_what_waits_for_room_can_be_claimed_by_others(full: World, document: Pat
     try:
         other = full.worker(disk_reserve=0)
         full.workers.append(other)
-        assert execute(other, attempt) == {"out": 5}
+        assert execute(other, [attempt]) == {attempt: {"out": 5}}
         thread.join(HANG)
         assert not thread.is_alive(), "it is not wanted any more"
     finally:
@@ -88,7 +88,7 @@ def test_what_waits_for_room_can_be_claimed_by_others(full: World, document: Pat
 def test_what_waits_for_room_is_let_go_when_its_worker_ends(full: World, document: Path) -> None:
     run, attempt = started(full, document)
     threading.Timer(0.05, full.engine.leases.take_no_more).start()
-    assert execute(full.engine, attempt) is None
+    assert execute(full.engine, [attempt]) == {}
     assert [(one.state, one.started) for one in full.attempts(run, "s")] == [("QUEUED", None)]
 
 
@@ -96,7 +96,7 @@ def test_it_starts_when_there_is_room_again(full: World, document: Path, monkeyp
     _, attempt = started(full, document)
     answers = iter([0, 0, 0])
     monkeypatch.setattr(disk, "free", lambda path: next(answers, ALL_OF_IT * 2**20))
-    assert execute(full.engine, attempt) == {"out": 5}
+    assert execute(full.engine, [attempt]) == {attempt: {"out": 5}}
     assert next(answers, None) is None
 
 
@@ -109,7 +109,7 @@ def test_a_slot_is_given_back_while_there_is_no_room(
     monkeypatch.setattr(disk, "free", lambda path: next(answers, ALL_OF_IT * 2**20))
     given_back: list[str] = []
     monkeypatch.setattr(full.engine.slots, "give_back", given_back.append)
-    assert execute(full.engine, attempt) == {"out": 5}
+    assert execute(full.engine, [attempt]) == {attempt: {"out": 5}}
     assert given_back == [attempt, attempt], "once for the room, once at the end"
 
 

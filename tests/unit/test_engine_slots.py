@@ -137,7 +137,7 @@ def test_another_worker_may_have_it_meanwhile(cluster: World, document: Path, ho
     run = queued(cluster, document)
     message = cluster.take()
     host.meanwhile = lambda: cluster.deliver(message, cluster.workers[1])
-    assert execute(cluster.engine, message.name) is None
+    assert execute(cluster.engine, message.names) == {}
     assert cluster.started == [message.name]
     assert set(host.taken) == {"another's"}
     cluster.drain()
@@ -159,7 +159,7 @@ def test_a_claim_that_comes_too_late_gives_back_what_it_took(cluster: World, doc
     slow = Slow()
     engine = cluster.worker(slots=slow)
     cluster.workers.append(engine)
-    assert execute(engine, message.name) is None
+    assert execute(engine, message.names) == {}
     assert (slow.taken, slow.given_back) == ({}, [message.name])
     cluster.drain()
     assert cluster.started == [message.name] and cluster.run(run).state == "SUCCESS"
@@ -181,7 +181,7 @@ def test_a_worker_that_ends_waits_no_longer_and_leaves_the_step_to_others(
     run = queued(cluster, document)
     message = cluster.take()
     host.meanwhile = lambda: cluster.engine.leases.end("a warm shutdown")
-    assert execute(cluster.engine, message.name) is None
+    assert execute(cluster.engine, message.names) == {}
     assert (state(cluster, run), cluster.started) == ("QUEUED", [])
     cluster.deliver(message, cluster.workers[1])
     cluster.drain()
@@ -278,7 +278,7 @@ def test_a_message_that_came_twice_does_not_give_back_the_slot_of_the_first(clus
     cluster.workers.append(engine)
 
     def again() -> None:
-        results.append(execute(engine, message.name))
+        results.append(execute(engine, message.names).get(message.name))
         came.set()
 
     second = threading.Thread(target=again, daemon=True)
@@ -290,7 +290,7 @@ def test_a_message_that_came_twice_does_not_give_back_the_slot_of_the_first(clus
         return add(words)
 
     cluster.play = play
-    assert execute(engine, message.name) == {"out": 5}
+    assert execute(engine, message.names) == {message.name: {"out": 5}}
     assert (results, once.taken, cluster.started) == ([None], {}, [message.name])
     assert state(cluster, run) == "REPORTED"
 

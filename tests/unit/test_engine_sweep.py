@@ -41,7 +41,7 @@ def attempt(cluster: World, tmp_path: Path, engine_of_containers: StubRunner) ->
     cluster.deliver(cluster.take())
     name: str = cluster.attempts(run)[0].id
     with cluster.engine.database.begin() as connection:
-        tries.claim(connection, name, "somebody", "host", LEASE)
+        tries.claim(connection, [name], "somebody", "host", LEASE)
     engine_of_containers.left = {name}
     return name
 

@@ -125,7 +125,7 @@ class JournalContract:
 
             def claim(number: int, name: str = name) -> bool:
                 with database.begin() as connection:
-                    return attempts.claim(connection, name, f"owner{number}", "host", 60.0) is not None
+                    return attempts.claim(connection, [name], f"owner{number}", "host", 60.0) != []
 
             assert sum(at_once(claim)) == 1
 
@@ -133,7 +133,7 @@ class JournalContract:
         a_run(database)
         an_attempt(database, "a")
         with database.begin() as connection:
-            attempts.claim(connection, "a", "owner3", "host", 60.0)
+            attempts.claim(connection, ["a"], "owner3", "host", 60.0)
         assert at_once(lambda number: report(database, "a", f"owner{number}")).count(True) == 1
         assert not report(database, "a", "owner3"), "a second time"
         with database.read() as connection:
@@ -144,7 +144,7 @@ class JournalContract:
         a_run(database)
         an_attempt(database, "a")
         with database.begin() as connection:
-            attempts.claim(connection, "a", "o", "host", 60.0)
+            attempts.claim(connection, ["a"], "o", "host", 60.0)
             assert leases.expire(connection, "r") == []
             connection.execute(update(attempts_table).values(lease=now() - 1.0))
 

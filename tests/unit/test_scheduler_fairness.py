@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celeriac.scheduler.fairness import PATIENCE, UNKNOWN, Width, share, width
+from celeriac.scheduler.fairness import BUNDLE, PATIENCE, UNKNOWN, Width, share, width
 
 SLOTS = st.integers(0, 500)
 SECONDS = st.none() | st.floats(-1, 1e6)
@@ -61,10 +61,21 @@ def test_scatters_share_what_their_run_has(window: int, scatters: int) -> None:
     assert share(window, scatters + 1) <= part
 
 
+@given(st.integers(1, 500), st.floats(1e-4, 1e3), WINDOWS, CHORDS)
+def test_a_message_is_a_part_of_a_chord_and_soon_done(slots: int, seconds: float, window: int, chord: int) -> None:
+    found = width(slots, seconds, window, chord)
+    assert 1 <= found.bundle <= found.chord
+    assert found.bundle == 1 or found.bundle * seconds <= BUNDLE
+    assert found.bundle == 1 or found.window // found.bundle >= 2 * slots, "enough messages for all slots"
+    assert width(slots, None, window, chord).bundle == 1
+
+
 def test_by_example() -> None:
     assert width(4, None, 256, 32) == Width(window=8, chord=2)
-    assert width(4, 0.1, 256, 32) == Width(window=204, chord=32)
-    assert width(4, 0.0, 256, 32) == Width(window=256, chord=32)
+    assert width(4, 0.1, 256, 32) == Width(window=204, chord=32, bundle=1)
+    assert width(4, 0.0, 256, 32) == Width(window=256, chord=32, bundle=32)
+    assert width(4, 0.01, 256, 32) == Width(window=256, chord=32, bundle=10)
+    assert width(32, 0.001, 256, 32) == Width(window=256, chord=32, bundle=4), "two messages a slot"
     assert width(4, 60.0, 256, 32) == Width(window=8, chord=2)
     assert width(0, None, 256, 32) == width(2, None, 256, 32) == Width(window=4, chord=1), "no worker has told yet"
     assert width(200, 60.0, 256, 32) == Width(window=400, chord=32), "more slots than the setting thought of"

@@ -80,6 +80,11 @@ def chain(broker: Broker, lane: int, queue: str | None = None, attempt: str = "a
     )
 
 
+def chord(broker: Broker, bundles: list[list[str]], queue: str | None = None, lane: int = FIRST) -> None:
+    payload = {"batch": "b", "bundles": bundles, "queue": queue or broker.default, "lane": lane, "shadow": "wf/s"}
+    broker.publisher.publish("r1", "chord", payload)
+
+
 @pytest.mark.parametrize(("url", "lane", "priority"), PRIORITIES)
 def test_a_step_s_priority_is_that_of_its_lane(
     broker: Callable[[str], Broker], url: str, lane: int, priority: int
@@ -87,7 +92,7 @@ def test_a_step_s_priority_is_that_of_its_lane(
     made = broker(url)
     chain(made, lane)
     (message,) = made.messages(made.default)
-    assert sent([message]) == [(names.EXECUTE, ["a1"], priority)]
+    assert sent([message]) == [(names.EXECUTE, [["a1"]], priority)]
     assert (message.headers["id"], message.headers["shadow"]) == ("a1", "wf/s")
     assert "r1" in message.headers["kwargsrepr"]
 
@@ -97,9 +102,20 @@ def test_the_items_of_a_chord_have_the_priority_of_their_lane(
     broker: Callable[[str], Broker], url: str, lane: int, priority: int
 ) -> None:
     made = broker(url)
-    attempts = [[f"a{number}", made.default] for number in range(3)]
-    made.publisher.publish("r1", "chord", {"batch": "b", "attempts": attempts, "lane": lane, "shadow": "wf/s"})
-    assert sent(made.messages(made.default)) == [(names.EXECUTE, [name], priority) for name, _ in attempts]
+    chord(made, [["a0"], ["a1", "a2"], ["a3"]], lane=lane)
+    assert sent(made.messages(made.default)) == [
+        (names.EXECUTE, [bundle], priority) for bundle in (["a0"], ["a1", "a2"], ["a3"])
+    ]
+
+
+@pytest.mark.parametrize("url", [REDIS, RABBITMQ])
+def test_one_message_of_several_items_goes_in_a_chain(broker: Callable[[str], Broker], url: str) -> None:
+    made = broker(url)
+    chord(made, [["a1", "a2"]])
+    (message,) = made.messages(made.default)
+    assert (message.payload[0], message.headers["id"]) == ([["a1", "a2"]], "a1")
+    (gather,) = message.payload[2]["chain"]
+    assert (gather["task"], gather["args"]) == (names.GATHER, ["r1", "b"])
 
 
 @pytest.mark.parametrize("url", [REDIS, RABBITMQ])
@@ -122,7 +138,7 @@ def test_a_queue_that_came_into_the_file_later_is_sent_to(broker: Callable[[str]
     made = broker(REDIS)
     made.file.append(QueueLimits(made.later, 8, 16384))
     chain(made, FIRST, made.later)
-    assert sent(made.messages(made.later)) == [(names.EXECUTE, ["a1"], 0)]
+    assert sent(made.messages(made.later)) == [(names.EXECUTE, [["a1"]], 0)]
     queue = made.app.amqp.queues[made.later]
     assert (queue.exchange.name, queue.exchange.type, queue.durable) == (made.later, "direct", True)
     assert "8 CPUs, 16384 MiB" in queue.alias
@@ -133,14 +149,13 @@ def test_a_queue_that_has_gone_from_the_file_is_sent_to_by_the_runs_that_have_it
 ) -> None:
     made = broker(REDIS)
     chain(made, FIRST, made.later)
-    assert sent(made.messages(made.later)) == [(names.EXECUTE, ["a1"], 0)]
+    assert sent(made.messages(made.later)) == [(names.EXECUTE, [["a1"]], 0)]
 
 
 def test_items_on_queues_that_came_later_are_sent_too(broker: Callable[[str], Broker]) -> None:
     made = broker(REDIS)
-    attempts = [["a1", made.later], ["a2", made.default]]
-    made.publisher.publish("r1", "chord", {"batch": "b", "attempts": attempts, "lane": LATER, "shadow": "wf/s"})
-    assert [len(made.messages(queue)) for queue in (made.later, made.default)] == [1, 1]
+    chord(made, [["a1"], ["a2"]], made.later)
+    assert len(made.messages(made.later)) == 2
 
 
 @pytest.mark.parametrize(("url", "arguments"), [(REDIS, None), (RABBITMQ, {"x-queue-type": "quorum"})])
