@@ -77,8 +77,8 @@ class Runtime:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns its exit code."""
-    # a command makes what it keeps to its end, and the collector would look through that again and again
-    gc.disable()
+    # what a command makes at its start stays, and the collector would look through it again and again
+    gc.set_threshold(200_000)
     leaving = _Leaving()
     atexit.register(leaving)  # the first that is registered is the last that is called
     from celeriac.cli.main import main as run

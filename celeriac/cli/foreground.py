@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import signal
 import sys
@@ -54,6 +55,8 @@ class Foreground:
 
     def follow(self, run: str, begin: Callable[[], Any], *, quiet: bool) -> int:
         """Begin, wait for the end, print the outputs; returns the exit code."""
+        gc.freeze()  # what was loaded stays: the collector need not look through it while the run goes on
+        gc.set_threshold(10_000)
         with _interruptible():
             try:
                 if self._embedded is not None:
