@@ -212,9 +212,14 @@ class Database:
                 f"the journal {hide(self.url)} has schema {found}, but this Celeriac knows none newer than {HEAD}",
                 hint="a newer Celeriac has used it: update this one, or set CELERIAC_JOURNAL_URL to another",
             )
-        from celeriac.journal.migrate import upgrade
+        if found is None:
+            from celeriac.journal.create import create
 
-        upgrade(engine)
+            create(engine, HEAD)
+        else:
+            from celeriac.journal.migrate import upgrade
+
+            upgrade(engine)
 
     def _unavailable(self, error: Exception) -> JournalUnavailable:
         cause = str(getattr(error, "orig", error)).strip().splitlines()
@@ -225,6 +230,7 @@ class Database:
 
 
 def _revision(connection: Connection) -> str | None:
+    """Return the revision of the schema; None for a new database, nothing where no migration came to its end."""
     from sqlalchemy.exc import ProgrammingError
 
     try:
@@ -234,7 +240,7 @@ def _revision(connection: Connection) -> str | None:
         if "alembic_version" in str(error):
             return None
         raise
-    return str(row[0]) if row else None
+    return str(row[0]) if row else ""
 
 
 def hide(url: str) -> str:

@@ -17,11 +17,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, text, update
+from sqlalchemy import Connection, inspect, select, text, update
 
 from celeriac.errors import JournalUnavailable
 from celeriac.journal import attempts, leases, nodes, outbox, runs
 from celeriac.journal.database import HEAD, Database, now
+from celeriac.journal.migrate import upgrade
 from celeriac.journal.tables import attempts as attempts_table
 from celeriac.journal.tables import metadata
 from celeriac.states import IllegalMove, NodeState, RunState
@@ -106,6 +107,26 @@ def processes_open(url: str, number: int = 4) -> list[str]:
     for process in started:
         process.join(HANG)
     return [complaint for complaint in found if complaint]
+
+
+def schema(connection: Connection) -> dict[str, Any]:
+    """Return all that a database says of its tables, in one form."""
+    found = inspect(connection)
+    return {
+        table: {
+            "columns": sorted(
+                (c["name"], str(c["type"]), c["nullable"], c["default"]) for c in found.get_columns(table)
+            ),
+            "key": found.get_pk_constraint(table)["constrained_columns"],
+            "unique": found.get_unique_constraints(table),
+            "foreign": found.get_foreign_keys(table),
+            "indexes": sorted(
+                (i["name"], i["column_names"], i["unique"], {k: str(v) for k, v in i["dialect_options"].items()})
+                for i in found.get_indexes(table)
+            ),
+        }
+        for table in found.get_table_names()
+    }
 
 
 class JournalContract:
@@ -238,8 +259,14 @@ class JournalContract:
             nodes.cancel_open(connection, "r")
             assert nodes.states(connection, "r", ["s"]) == {"s": "FAILED"}
 
-    def test_the_migrations_lead_to_the_tables(self, database: Database) -> None:
+    def test_the_migrations_lead_to_what_a_new_one_is(self, database: Database) -> None:
+        with database.engine.begin() as connection:
+            new = schema(connection)
+            metadata.drop_all(connection)
+            connection.execute(text("DROP TABLE alembic_version"))
+        upgrade(database.engine)
         with database.engine.connect() as connection:
+            assert schema(connection) == new
             context = MigrationContext.configure(connection, opts={"compare_type": True})
             assert compare_metadata(context, metadata) == []
             assert context.get_current_revision() == HEAD

@@ -31,3 +31,13 @@ def test_an_older_journal_gets_the_columns_and_indexes_of_now(tmp_path: Path, re
             assert {column["name"] for column in found.get_columns(table.name)} == {c.name for c in table.columns}
             assert {index["name"] for index in found.get_indexes(table.name)} == {i.name for i in table.indexes}
     database.close()
+
+
+def test_a_migration_that_was_broken_off_is_done(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/journal.db"
+    with create_engine(url).begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+    database = Database(url)
+    with database.read() as connection:
+        assert set(inspect(connection).get_table_names()) == {*metadata.tables, "alembic_version"}
+    database.close()
