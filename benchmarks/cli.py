@@ -1,4 +1,4 @@
-"""Measure Celeriac and its peers as whole processes, in turns; print and write the ratios."""
+"""Measure Celeriac and its peers as whole processes, in turns, and Celeriac on Redis; print and write the figures."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import machine, runners, works
+from benchmarks import gauges, machine, runners, works
+from benchmarks.gauges import Gauge
 from benchmarks.measure import adopt_orphans
+from benchmarks.outcomes import Reading
 from benchmarks.report import Report
-from benchmarks.turns import Limits, plan, take_turns
+from benchmarks.turns import Limits, plan, read, take_turns
 
 RESULTS = Path(__file__).resolve().parent / "results"
 INTERRUPTED = 130
+ALL = f"{works.DEFAULT},{gauges.DEFAULT}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,16 +25,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     chosen = [runners.find(name) for name in options.runners]
-    wanted = [work for work in options.works if not (options.quick and work.once)]
-    if not wanted:
+    wanted = [work for work in options.works if isinstance(work, works.Work)]
+    wanted = [work for work in wanted if not (options.quick and work.once)]
+    dials = [gauge for gauge in options.works if isinstance(gauge, Gauge)]
+    if not wanted and not dials:
         parser.error("--quick leaves none of these works")
     limits = Limits(repeat=options.repeat, timeout=options.timeout, slow_too=options.slow)
     log = Console(stderr=True, highlight=False)
 
-    report = Report(machine.facts(chosen), plan(wanted, chosen, limits))
+    def say(text: str) -> None:
+        log.print(text, markup=False)
+
+    seats = plan(wanted, chosen, limits)
+    readings = [Reading(gauge.name) for gauge in dials]
+    report = Report(machine.facts(chosen), [seat.result for seat in seats], readings)
     adopt_orphans()
     try:
-        take_turns(report.results, limits, lambda text: log.print(text, markup=False))
+        take_turns(seats, limits, say)
+        for gauge, reading in zip(dials, readings, strict=True):
+            read(gauge, reading, limits, say)
     except KeyboardInterrupt:
         report.draw(Console())
         return INTERRUPTED  # and the report of the last whole session stays
@@ -43,23 +55,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = parser.add_argument
-    add("--works", type=_works, default=_works(works.DEFAULT), metavar="W,...", help=f"({works.DEFAULT})")
+    add("--works", type=_works, default=_works(ALL), metavar="W,...", help=f"works and gauges ({ALL})")
     add("--runners", type=_runners, default=list(runners.NAMES), metavar="R,...", help="(all)")
-    add("--repeat", type=_count, default=3, metavar="N", help="runs of each (3); always 1 from 10,000 steps")
+    add("--repeat", type=_count, default=5, metavar="N", help="runs of each (5); peers get 1 from 10,000 steps")
     add("--timeout", type=_seconds, metavar="S", help="seconds for one run (by the size of the work)")
     add("--quick", action="store_true", help="leave out works of 10,000 steps and more")
     add("--slow", action="store_true", help="give StreamFlow and Toil the large works too")
     add("--strict", action="store_true", help="exit 1 when a target is missed")
-    add("--output", type=Path, default=RESULTS, metavar="DIR", help="where latest.json and latest.md go")
+    add("--output", type=Path, default=RESULTS, metavar="DIR", help="where latest.json, .md and .svg go")
     return parser
 
 
-def _works(text: str) -> list[works.Work]:
+def _works(text: str) -> list[works.Work | Gauge]:
     try:
-        found = [works.parse(spec) for spec in text.split(",")]
+        found = [_work(spec) for spec in text.split(",")]
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return list({work.name: work for work in found}.values())
+
+
+def _work(spec: str) -> works.Work | Gauge:
+    if spec.strip().partition(":")[0] in gauges.KINDS:
+        return gauges.parse(spec)
+    return works.parse(spec)
 
 
 def _runners(text: str) -> list[str]:

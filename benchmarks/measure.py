@@ -70,7 +70,7 @@ def measure(
             process.returncode = os.waitstatus_to_exitcode(status)
         finally:
             watch.stop()
-            left_behind = _end_all()
+            left_behind = end_all()
     return Measure(
         seconds=seconds,
         tree_peak=watch.peak,
@@ -131,7 +131,7 @@ def _quietly(act: Callable[[], object]) -> None:
         act()
 
 
-def _end_all() -> int:
+def end_all() -> int:
     """Wait for the tree to end, then kill what has not; return how many had to be killed."""
     _, alive = psutil.wait_procs(_tree(), timeout=GRACE)
     stubborn = len(alive)

@@ -1,4 +1,4 @@
-"""The report: one table of seconds and ratios, one of memory; JSON for programs."""
+"""The report of a session: tables, a plot, JSON for programs - and out of that JSON again."""
 
 from __future__ import annotations
 
@@ -9,123 +9,119 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
-from benchmarks.measure import Measure
-from benchmarks.targets import OURS, Verdict, judge, median
-from benchmarks.turns import Result
+from benchmarks.bars import Bar, Group, draw
+from benchmarks.outcomes import Reading, Result
+from benchmarks.tables import Sheet, number, page
+from benchmarks.targets import BASELINE, OURS, TIME, Verdict, judge
 
-MIB = 2**20
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """A table before it is drawn: the first row is the head."""
-
-    title: str
-    rows: list[list[str]]
+NAME = "latest"
+_LABELS = {BASELINE: "cwltool --parallel", "streamflow": "StreamFlow", "toil": "Toil", OURS: "Celeriac"}
 
 
 @dataclass(frozen=True)
 class Report:
-    """The results of one session of turns, with the machine they were taken on."""
+    """The outcomes of one session, with the machine they were taken on."""
 
     machine: dict[str, Any]
     results: Sequence[Result]
+    readings: Sequence[Reading] = ()
 
     @property
     def verdicts(self) -> list[Verdict]:
-        return judge(self.results)
+        return judge(self.results, self.readings)
 
     @property
     def missed(self) -> bool:
-        """Whether a target was missed, or we failed at a work."""
-        failed = any(r.failed and r.runner.name == OURS for r in self.results)
+        """Whether a target was missed, or we failed at a work or a gauge."""
+        failed = any(r.failed and r.runner == OURS for r in self.results) or any(r.failed for r in self.readings)
         return failed or any(v.word == "miss" for v in self.verdicts)
 
     def sheets(self) -> list[Sheet]:
-        """Return the tables: seconds, memory, targets."""
+        """Return the tables: side by side, memory, targets and all other figures."""
+        head = ["work", "what", "measured", "at most", "verdict"]
         return [
-            Sheet("Median seconds", self._by_runner(lambda run: run.seconds, "{:.2f}")),
-            Sheet("Median peak memory of the process tree, MiB", self._by_runner(_tree_mib, "{:.0f}")),
-            Sheet("Ratios", [["work", "what", "ratio", "target", "verdict"], *map(_verdict, self.verdicts)]),
+            self.side_by_side(),
+            Sheet("Median peak memory of the process tree, MiB", self._by_runner(lambda r: r.peak_mib)),
+            Sheet("Figures", [head, *map(_verdict, self.verdicts), *_unread(self.readings)]),
         ]
 
-    def _by_runner(self, value: Callable[[Measure], float], form: str) -> list[list[str]]:
-        runners = list(dict.fromkeys(r.runner.name for r in self.results))
+    def side_by_side(self) -> Sheet:
+        """Return the seconds of all runners, and our ratio to the baseline with its target."""
+        rows = self._by_runner(lambda r: r.seconds)
+        if not {OURS, BASELINE} <= set(rows[0]):
+            return Sheet("Median seconds", rows)
+        ratios = {v.work: v for v in self.verdicts if v.what.endswith(f"/ {BASELINE}")}
+        after = rows[0].index(BASELINE) + 1
+        names = list(dict.fromkeys(r.work for r in self.results))
+        cells = [["ratio", "at most"], *(_ratio(name, ratios.get(name)) for name in names)]
+        merged = [[*row[:after], *extra, *row[after:]] for row, extra in zip(rows, cells, strict=True)]
+        return Sheet(f"Median seconds, and {OURS} / {BASELINE}", merged)
+
+    def others(self) -> Sheet:
+        """Return the figures with a target that are no ratio to the baseline."""
+        rows = [_verdict(v) for v in self.verdicts if v.limit is not None and not v.what.startswith("seconds, ")]
+        return Sheet("Other targets", [["work", "what", "measured", "at most", "verdict"], *rows])
+
+    def _by_runner(self, value: Callable[[Result], float | None]) -> list[list[str]]:
+        runners = list(dict.fromkeys(r.runner for r in self.results))
         rows: dict[str, list[str]] = {}
         for result in self.results:
-            middle = median(result, value)
-            cell = (result.note or "-") if middle is None else form.format(middle)
-            rows.setdefault(result.work.name, [result.work.name]).append(cell)
+            middle = value(result)
+            cell = (result.note or "-") if middle is None else number(middle)
+            rows.setdefault(result.work, [result.title or result.work]).append(cell)
         return [["work", *runners], *rows.values()]
 
     def draw(self, console: Console) -> None:
         """Print the tables on a terminal."""
         for sheet in self.sheets():
-            head, *rows = sheet.rows
-            table = Table(title=sheet.title, title_justify="left")
-            for index, name in enumerate(head):
-                table.add_column(name, justify="right" if index else "left")
-            for row in rows:
-                table.add_row(*row)
-            console.print(table)
+            sheet.draw(console)
+
+    def plot(self) -> str:
+        """Return the seconds as a picture: SVG."""
+        groups: dict[str, list[Bar]] = {}
+        for result in self.results:
+            label = _LABELS.get(result.runner, result.runner)
+            text = f"{number(result.seconds)} s" if result.seconds is not None else result.note or "-"
+            bar = Bar(label, result.seconds, text, ours=result.runner == OURS)
+            groups.setdefault(result.title or result.work, []).append(bar)
+        return draw("Median seconds, less is better", [Group(title, bars) for title, bars in groups.items()])
 
     def save(self, folder: Path) -> None:
-        """Write ``latest.json`` and ``latest.md`` into the folder."""
+        """Write ``latest.json``, ``latest.md`` and ``latest.svg`` into the folder."""
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "latest.json").write_text(json.dumps(self.to_dict(), indent=2) + "\n")
-        (folder / "latest.md").write_text(self.markdown())
-
-    def markdown(self) -> str:
-        """Return the tables and the facts as Markdown."""
-        parts = ["# Benchmarks", _facts(self.machine)]
-        for sheet in self.sheets():
-            parts += [f"## {sheet.title}", _pipes(sheet.rows)]
-        return "\n\n".join(parts) + "\n"
+        (folder / f"{NAME}.json").write_text(json.dumps(self.to_dict(), indent=1) + "\n")
+        (folder / f"{NAME}.md").write_text(page("Benchmarks", self.machine, self.sheets()))
+        (folder / f"{NAME}.svg").write_text(self.plot())
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything, each single run too, as JSON."""
         return {
             "machine": self.machine,
-            "results": [_result(result) for result in self.results],
-            "ratios": [{**asdict(v), "verdict": v.word} for v in self.verdicts],
+            "results": [result.to_dict() for result in self.results],
+            "readings": [reading.to_dict() for reading in self.readings],
+            "figures": [{**asdict(v), "verdict": v.word} for v in self.verdicts],
         }
 
-
-def _tree_mib(run: Measure) -> float:
-    return run.tree_peak / MIB
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+    @classmethod
+    def load(cls, folder: Path) -> Report:
+        """Return what :meth:`save` has written; the figures are judged by the targets of today."""
+        data = json.loads((folder / f"{NAME}.json").read_text())
+        results = [Result.from_dict(result) for result in data["results"]]
+        return cls(data["machine"], results, [Reading.from_dict(reading) for reading in data["readings"]])
 
 
 def _verdict(verdict: Verdict) -> list[str]:
-    ratio, limit = _number(verdict.ratio), _number(verdict.limit)
-    return [verdict.work, verdict.what, ratio, limit, verdict.word or "-"]
+    return [verdict.work, verdict.what, number(verdict.value), number(verdict.limit), verdict.word or "-"]
 
 
-def _result(result: Result) -> dict[str, Any]:
-    return {
-        "work": result.work.name,
-        "runner": result.runner.name,
-        "note": result.note,
-        "median_seconds": median(result, lambda run: run.seconds),
-        "median_peak_mib": median(result, _tree_mib),
-        "runs": [asdict(run) for run in result.runs],
-    }
+def _unread(readings: Sequence[Reading]) -> list[list[str]]:
+    return [[reading.gauge, reading.note, "-", "-", "-"] for reading in readings if reading.note]
 
 
-def _facts(machine: dict[str, Any]) -> str:
-    lines = [f"- {name.replace('_', ' ')}: {value}" for name, value in machine.items() if name != "versions"]
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    return "\n".join([*lines, f"- versions: {versions}"])
-
-
-def _pipes(rows: list[list[str]]) -> str:
-    head, *rest = rows
-    rule = ["---", *["---:"] * (len(head) - 1)]
-    return "\n".join(
-        f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in [head, rule, *rest]
-    )
+def _ratio(work: str, verdict: Verdict | None) -> list[str]:
+    limit = number(TIME.get(work))
+    if verdict is None or verdict.value is None:
+        return ["-", limit]
+    value = number(verdict.value)
+    return [f"**{value}**" if verdict.word == "miss" else value, limit]

@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.works import Case
+from benchmarks.works import Case, Work
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -46,10 +46,16 @@ class Runner:
     slow = False
     #: The distribution whose version is reported.
     package = ""
+    #: The exit code of a work that loads; None: this runner has no command that only does so.
+    load_code: int | None = None
 
     def command(self, case: Case, outdir: Path, room: Room) -> list[str]:
         """Return the command line that runs ``case`` with its outputs in ``outdir``."""
         raise NotImplementedError
+
+    def command_for(self, work: Work, case: Case, outdir: Path, room: Room) -> list[str]:
+        """Return the command line for a work, where it is another one than to run the case."""
+        return self.command(case, outdir, room)
 
     def environment(self, room: Room) -> dict[str, str]:
         """Return the environment of a run: ours, less what would point Celeriac at a cluster."""
@@ -75,24 +81,32 @@ class Runner:
 
 class Celeriac(Runner):
     package = "celeriac"
+    load_code = 1  # it goes on to the first step, which fails
 
     def command(self, case: Case, outdir: Path, room: Room) -> list[str]:
-        return [
-            str(self.program),
-            "run",
-            "--quiet",
-            "--outdir",
-            str(outdir),
-            str(case.document),
-            str(case.job),
-        ]
+        return self._run(case, outdir)
+
+    def command_for(self, work: Work, case: Case, outdir: Path, room: Room) -> list[str]:
+        return self._run(case, outdir, *work.options)
+
+    def _run(self, case: Case, outdir: Path, *options: str) -> list[str]:
+        given = ["run", "--quiet", *options, "--outdir", str(outdir)]
+        return [str(self.program), *given, str(case.document), str(case.job)]
 
     def environment(self, room: Room) -> dict[str, str]:
-        return {**super().environment(room), "CELERIAC_HOME": str(room.folder("home"))}
+        # With slots of its own: what else runs on the host takes none of them.
+        own = {"CELERIAC_HOME": str(room.folder("home")), "CELERIAC_SLOTS_DIR": str(room.folder("slots"))}
+        return {**super().environment(room), **own}
 
 
 class Cwltool(Runner):
     package = "cwltool"
+    load_code = 0
+
+    def command_for(self, work: Work, case: Case, outdir: Path, room: Room) -> list[str]:
+        if work.loads:
+            return [str(self.program), "--quiet", "--validate", str(case.document)]
+        return self.command(case, outdir, room)
 
     def command(self, case: Case, outdir: Path, room: Room) -> list[str]:
         options = ["--quiet", "--parallel", "--outdir", str(outdir)]

@@ -7,54 +7,80 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.cluster import Unavailable
+from benchmarks.gauges import Gauge
 from benchmarks.measure import Measure, measure
+from benchmarks.outcomes import Reading, Result
 from benchmarks.runners import Room, Runner
-from benchmarks.verify import problem
+from benchmarks.targets import OURS
+from benchmarks.verify import failure
 from benchmarks.works import Work, startup
 
 Say = Callable[[str], None]
 
 
-@dataclass
-class Result:
-    """What one runner did with one work: the right runs, and why there are no more of them."""
+@dataclass(frozen=True)
+class Seat:
+    """One runner before one work, with the result that its turns go to."""
 
     work: Work
     runner: Runner
-    runs: list[Measure] = field(default_factory=list)
-    note: str = ""  # "not installed", "skipped: ...", "failed: ..."
-
-    @property
-    def failed(self) -> bool:
-        return self.note.startswith("failed")
+    result: Result
 
 
 @dataclass(frozen=True)
 class Limits:
     """How often and how long: ``timeout`` in seconds, None for each work's own."""
 
-    repeat: int = 3
+    repeat: int = 5
     timeout: float | None = None
     slow_too: bool = False  # give slow runners every work
 
 
-def plan(works: Sequence[Work], runners: Sequence[Runner], limits: Limits) -> list[Result]:
+def plan(works: Sequence[Work], runners: Sequence[Runner], limits: Limits) -> list[Seat]:
     """Return an empty result for each pair, work by work, with a note where it won't be measured."""
-    return [Result(work, runner, note=_skip(work, runner, limits)) for work in works for runner in runners]
+    return [_seat(work, runner, limits) for work in works for runner in runners]
 
 
-def take_turns(results: Sequence[Result], limits: Limits, say: Say) -> None:
+def take_turns(seats: Sequence[Seat], limits: Limits, say: Say) -> None:
     """Measure what is planned, into the results themselves: an interrupt leaves what there is."""
-    for work in dict.fromkeys(result.work for result in results):
-        _measure_work(work, [r for r in results if r.work is work], limits, say)
+    for work in dict.fromkeys(seat.work for seat in seats):
+        _measure_work(work, [seat for seat in seats if seat.work is work], limits, say)
+
+
+def read(gauge: Gauge, reading: Reading, limits: Limits, say: Say) -> None:
+    """Take a gauge's turns, into the reading itself."""
+    folder = Path(tempfile.mkdtemp(prefix="bench-"))
+    try:
+        for turn in gauge.take(folder, limits.repeat, limits.timeout or gauge.timeout):
+            reading.turns.append(turn)
+            shown = ", ".join(f"{name} {value:.1f}" for name, value in turn.items())
+            say(f"{gauge.name}, turn {len(reading.turns)}: {shown}")
+    except Unavailable as error:
+        reading.note = f"not measured: {error}"
+        say(f"{gauge.name}: {reading.note}")
+    except Exception as error:  # the other works are worth their report
+        reading.note = f"failed: {type(error).__name__}"
+        say(f"{gauge.name}: failed: {error}")
+        for log in sorted(folder.glob("worker-*.log")):
+            say(_tail(log))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _seat(work: Work, runner: Runner, limits: Limits) -> Seat:
+    note = _skip(work, runner, limits)
+    return Seat(work, runner, Result(work.name, runner.name, note=note, title=work.title))
 
 
 def _skip(work: Work, runner: Runner, limits: Limits) -> str:
     if runner.program is None:
         return "not installed"
+    if work.loads and runner.load_code is None:
+        return "skipped: no command that only loads"
     if runner.slow and not work.small and not limits.slow_too:
         return "skipped: slow"
     if work.image and not _has_image(work.image):
@@ -69,16 +95,19 @@ def _has_image(image: str) -> bool:
         return False
 
 
-def _measure_work(work: Work, results: list[Result], limits: Limits, say: Say) -> None:
-    for turn in range(1 if work.once else limits.repeat):
-        first = turn % len(results)
-        for result in results[first:] + results[:first]:
-            if result.note:
-                continue
-            run, result.note = _one_run(result.runner, work, limits, say)
-            if run is not None:
-                result.runs.append(run)
-            say(f"{work.name}, turn {turn + 1}, {result.runner.name}: {_outcome(run, result.note)}")
+def _measure_work(work: Work, seats: list[Seat], limits: Limits, say: Say) -> None:
+    for turn in range(limits.repeat):
+        first = turn % len(seats)
+        for seat in seats[first:] + seats[:first]:
+            if not seat.result.note and (turn == 0 or not work.once or seat.runner.name == OURS):
+                _take_turn(seat, turn, limits, say)
+
+
+def _take_turn(seat: Seat, turn: int, limits: Limits, say: Say) -> None:
+    run, seat.result.note = _one_run(seat.runner, seat.work, limits, say)
+    if run is not None:
+        seat.result.runs.append(run)
+    say(f"{seat.work.name}, turn {turn + 1}, {seat.runner.name}: {_outcome(run, seat.result.note)}")
 
 
 def _outcome(run: Measure | None, note: str) -> str:
@@ -110,25 +139,20 @@ def _run(
     outdir = room.folder(f"{name}-out")
     stdout, stderr = files / "stdout", files / "stderr"
     run = measure(
-        runner.command(case, outdir, room),
+        runner.command_for(work, case, outdir, room),
         env=runner.environment(room),
         cwd=files,
         stdout=stdout,
         stderr=stderr,
         timeout=timeout or work.timeout,
     )
-    note = _failure(run) or problem(stdout.read_text(errors="replace"), case, outdir)
+    code = runner.load_code if work.loads else None
+    note = failure(run, stdout.read_text(errors="replace"), case, outdir, load_code=code)
     if not note:
         return run, ""
     if log := _tail(stderr):
         say(log)
     return None, f"failed: {note}"
-
-
-def _failure(run: Measure) -> str:
-    if run.timed_out:
-        return f"not ended after {run.seconds:.0f} s"
-    return f"exit {run.exit_code}" if run.exit_code else ""
 
 
 def _tail(log: Path, lines: int = 15) -> str:

@@ -7,7 +7,24 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from benchmarks.measure import Measure
 from benchmarks.works import Case
+
+
+def failure(run: Measure, stdout: str, case: Case, outdir: Path, load_code: int | None = None) -> str:
+    """Return what is wrong with a run, or "" when it did all of its work.
+
+    ``load_code``: the exit code with which a run that was to load has to end; with another one than 0 the
+    first step must have started. The sentence names no path, since it goes into the report.
+    """
+    if run.timed_out:
+        return f"not ended after {run.seconds:.0f} s"
+    if run.exit_code != (load_code or 0):
+        return f"exit {run.exit_code}"
+    if load_code is None:
+        return problem(stdout, case, outdir)
+    assert case.started is not None
+    return "" if not load_code or case.started.exists() else "the first step did not start"
 
 
 def problem(stdout: str, case: Case, outdir: Path) -> str:

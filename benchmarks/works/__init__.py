@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks.works import chain, containers, layers, scatter, startup
+from benchmarks.works import chain, containers, layers, load, scatter, startup
 from benchmarks.works.base import Case, Work
 
 __all__ = ["DEFAULT", "Case", "Work", "parse"]
 
 #: What is measured when nothing else is asked for, in this order.
-DEFAULT = "startup,scatter:100,scatter:1000,scatter:10000,chain:50,layers:20x20,containers:40"
+DEFAULT = (
+    "startup,scatter:100,scatter:1000,scatter:10000,chain:50,layers:20x20,"
+    "containers:40,containers-reused:40,load:1000"
+)
 
 _KINDS: dict[str, tuple[int, Callable[..., Work]]] = {
     "startup": (0, startup.work),
@@ -18,6 +21,8 @@ _KINDS: dict[str, tuple[int, Callable[..., Work]]] = {
     "chain": (1, chain.work),
     "layers": (2, layers.work),
     "containers": (1, containers.work),
+    "containers-reused": (1, containers.reused),
+    "load": (1, load.work),
 }
 
 

@@ -18,6 +18,7 @@ class Case:
     document: Path
     job: Path
     expected: tuple[str, ...]  # the text of each file, in order
+    started: Path | None = None  # of a work that loads: what the first step leaves before it fails
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,14 @@ class Work:
     write: Callable[[Path, int], Case]
     timeout: float  # seconds after which a run is given up
     small: bool  # light enough for runners that need seconds for a step
+    title: str = ""  # its name for people
     image: str = ""  # the container image that has to be on the host
+    options: tuple[str, ...] = ()  # what Celeriac alone is told on its command line
+    loads: bool = False  # what is measured is the loading: no output is expected
 
     @property
     def once(self) -> bool:
-        """Whether one run is enough, since it takes minutes."""
+        """Whether one run of a peer is enough, since it takes minutes."""
         return self.steps >= 10_000
 
 

@@ -20,7 +20,14 @@ def work(length: int) -> Work:
             expected=(f"{start}{'+' * length}\n",),
         )
 
-    return Work(f"chain-{length}", steps=length, write=write, timeout=120 + 5 * length, small=length <= 50)
+    return Work(
+        f"chain-{length}",
+        title=f"chain of {length:,}",
+        steps=length,
+        write=write,
+        timeout=120 + 5 * length,
+        small=length <= 50,
+    )
 
 
 def _step() -> dict[str, object]:

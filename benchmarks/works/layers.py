@@ -24,7 +24,14 @@ def work(depth: int, width: int) -> Work:
         )
 
     steps = depth * width
-    return Work(f"layers-{depth}x{width}", steps=steps, write=write, timeout=120 + steps, small=False)
+    return Work(
+        f"layers-{depth}x{width}",
+        title=f"{depth} layers of {width}",
+        steps=steps,
+        write=write,
+        timeout=120 + steps,
+        small=False,
+    )
 
 
 def _step() -> dict[str, object]:

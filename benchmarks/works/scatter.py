@@ -13,4 +13,11 @@ def work(count: int) -> Work:
     def write(folder: Path, seed: int) -> Case:
         return scattered_echo(folder, seed, count)
 
-    return Work(f"scatter-{count}", steps=count, write=write, timeout=120 + 0.2 * count, small=count <= 100)
+    return Work(
+        f"scatter-{count}",
+        title=f"scatter of {count:,}",
+        steps=count,
+        write=write,
+        timeout=120 + 0.2 * count,
+        small=count <= 100,
+    )

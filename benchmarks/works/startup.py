@@ -9,7 +9,7 @@ from benchmarks.works.base import Case, Work, echo, save
 
 def work() -> Work:
     """Return the work of a single tool."""
-    return Work("startup", steps=1, write=_write, timeout=120, small=True)
+    return Work("startup", title="one echo", steps=1, write=_write, timeout=120, small=True)
 
 
 def warm_up() -> Work:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,8 +25,7 @@ def open_output(path: Path) -> BinaryIO:
     In append mode, so that standard output and standard error may be the same file.
     """
     try:
-        path.write_bytes(b"")
-        return open(path, "ab")
+        return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o666), "ab")
     except OSError as error:
         raise _failed("output", path, "can't be written", error) from error
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from celeriac.container.base import CancelToken
@@ -15,6 +19,7 @@ from celeriac.engine.room import Room, slot_with_room
 from celeriac.engine.waiting import Waiting, offer
 from celeriac.engine.work import Work, run_tool
 from celeriac.errors import Cancelled, CeleriacError
+from celeriac.job.options import RunOptions
 from celeriac.job.place import Place
 from celeriac.job.report import JobReport
 from celeriac.journal import attempts, leases, runs
@@ -103,11 +108,12 @@ def _execute(
     tokens = {one.claimed.id: engine.leases.watch(one.claimed.id) for one in claims.work}
     options = engine.options(claims.run.id, claims.run.options)
     reports = Reports(engine, options)
+    shared = _place(engine, claims.work[0], options).tmp if len(claims.work) > 1 else None
     go_on = True
     try:
         for place_in_line, one in enumerate(claims.work):
             attempt, token, began = one.claimed, tokens[one.claimed.id], time.monotonic()
-            place = Place(engine.place(attempt.run_id, attempt.path, attempt.id, options))
+            place = replace(_place(engine, one, options), shared=shared)
             if problem is not None and _is_wanted(claims.run, one):
                 report = JobReport(Outcome.INFRASTRUCTURE, error=problem)
             elif not go_on or not _is_wanted(claims.run, one):
@@ -118,12 +124,15 @@ def _execute(
                 _clear(engine, claims.lost.get(attempt.id, ()))
                 report = run_tool(engine, claims.run, one, place, token, slot)
                 report = _handed_back(engine, report, token, one.title)
+                _for_the_next(shared)
             go_on = go_on and (report.outcome is Outcome.SUCCESS or options.on_error != "stop")
             reports.add(Done(attempt, one.title, report, place, token, began, time.monotonic()))
         reports.write()
     finally:
         for name in tokens:
             engine.leases.release(name)
+        if shared is not None and not options.keep_scratch:
+            shutil.rmtree(shared, ignore_errors=True)
     return reports.outputs
 
 
@@ -141,6 +150,18 @@ def _claim(engine: Engine, offered: Sequence[Record]) -> _Claims:
         log.debug("%d of %d attempts are not there to be taken", len(offered) - len(claimed), len(offered))
     assert run is not None
     return _Claims(run, [Work(one, nodes[one.path], one.path or run.name) for one in claimed], lost)
+
+
+def _place(engine: Engine, one: Work, options: RunOptions) -> Place:
+    attempt = one.claimed
+    return Place(engine.place(attempt.run_id, attempt.path, attempt.id, options))
+
+
+def _for_the_next(shared: Path | None) -> None:
+    """See to it that a temporary directory which attempts share has nothing in it: it is made anew where it has."""
+    with suppress(FileNotFoundError):
+        if shared is not None and os.listdir(shared):
+            shutil.rmtree(shared, ignore_errors=True)
 
 
 def _is_wanted(run: Record, one: Work) -> bool:

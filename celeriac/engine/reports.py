@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,10 +140,17 @@ def _tidy(place: Place, options: RunOptions, title: str, report: JobReport) -> N
         _copy_logs(place, Path(options.log_dir) / title)
     if options.keep_scratch:
         return
-    given = (place.stage, *place.root.glob("x*"), *place.root.glob("lit*"))
-    kept = () if report.outcome in (Outcome.SUCCESS, Outcome.CANCELED, Outcome.HANDED_BACK) else given
-    for directory in {place.tmp, *given}.difference(kept):
-        shutil.rmtree(directory, ignore_errors=True)
+    failed = report.outcome not in (Outcome.SUCCESS, Outcome.CANCELED, Outcome.HANDED_BACK)
+    with suppress(FileNotFoundError), os.scandir(place.root) as found:
+        own = "" if place.shared else "tmp"
+        gone = [entry.path for entry in found if entry.name == own or (not failed and _is_given(entry.name))]
+        for directory in gone:
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def _is_given(name: str) -> bool:
+    """Whether a directory of an attempt has what it was given, by :class:`Place`, cwltool and ``job/stage.py``."""
+    return name == "in" or name.startswith(("x", "lit"))
 
 
 def _copy_logs(place: Place, goal: Path) -> None:

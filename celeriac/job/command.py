@@ -62,8 +62,9 @@ def _streams(job: JobBase, place: Place) -> tuple[Path | None, Path, Path]:
         stdin = Path(found[1]) if found else Path(job.stdin)
     stdout = place.out / job.stdout if job.stdout else place.stdout
     stderr = place.out / job.stderr if job.stderr else place.stderr
-    for path in (stdout, stderr):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    for name, path in ((job.stdout, stdout), (job.stderr, stderr)):
+        if name and "/" in name:
+            path.parent.mkdir(parents=True, exist_ok=True)
     return stdin, stdout, stderr
 
 

@@ -34,6 +34,7 @@ class Content:
         self._digests = digests
         self._own = own and own.rstrip("/") + "/"
         self._places = places
+        self.read_disk = False  # a file or directory was looked at
 
     def of(self, value: Any) -> Any:
         """Return a value's description as JSON; raises OSError for a file that can't be read here."""
@@ -49,6 +50,7 @@ class Content:
         found = {name: self.of(part) for name, part in item.items() if name not in _DERIVED}
         found["basename"] = _basename(item)
         path = path_of(item)
+        self.read_disk = self.read_disk or path is not None
         if path is None:
             found |= {name: self.of(item[name]) for name in ("contents", "listing") if name in item}
             return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -40,6 +40,7 @@ class Key:
 
     name: str  # SHA-256 over the parts
     parts: Mapping[str, str]  # name -> short digest
+    fixed: bool = field(default=False, compare=False)  # no file, directory or image is in it: it can't change
 
 
 def refusal(request: JobRequest) -> str | None:
@@ -94,7 +95,8 @@ def key(request: JobRequest, image: str | None) -> Key:
     parts = dict(_digests(request.tool, document))
     parts |= {name: digest(value) for name, value in values.items()}
     whole = digest([FORMAT, sorted(parts.items())])
-    return Key(whole, {name: value[:SHORT] for name, value in parts.items()})
+    short = {name: value[:SHORT] for name, value in parts.items()}
+    return Key(whole, short, fixed=image is None and not content.read_disk)
 
 
 def digest(value: Any) -> str:

@@ -79,7 +79,7 @@ def _named(
     parts = {**own.parts, "": remark} if remark else dict(own.parts)
     if report.outcome is not Outcome.SUCCESS or report.outputs is None:
         return replace(report, parts=parts)
-    if _key(request, image())[0] != own:
+    if not own.fixed and _key(request, image())[0] != own:
         log.info("an input of '%s' was changed while it ran: its outputs are not reused", request.title)
         return replace(report, parts={"": "an input or the image was changed while the tool ran"})
     try:

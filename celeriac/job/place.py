@@ -11,9 +11,13 @@ from celeriac.job.options import RunOptions
 
 @dataclass(frozen=True)
 class Place:
-    """The directories of one attempt."""
+    """The directories of one attempt.
+
+    ``shared`` is a temporary directory that it has after others: attempts that run one after another.
+    """
 
     root: Path
+    shared: Path | None = None
 
     @property
     def out(self) -> Path:
@@ -23,7 +27,7 @@ class Place:
     @property
     def tmp(self) -> Path:
         """The designated temporary directory on the host."""
-        return self.root / "tmp"
+        return self.shared or self.root / "tmp"
 
     @property
     def stage(self) -> Path:

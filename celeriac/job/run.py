@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import threading
 from collections.abc import Callable
@@ -117,8 +118,8 @@ class JobRunner:
 
     def _command(self, tool: CommandLineTool, request: JobRequest, cancel: CancelToken) -> JobReport:
         place, options = request.place, request.options
-        for directory in (place.root, place.out, place.tmp):
-            directory.mkdir(parents=True, exist_ok=True)
+        for directory in (place.out, place.tmp):
+            os.makedirs(directory, exist_ok=True)
 
         def check() -> None:
             if cancel.cancelled:

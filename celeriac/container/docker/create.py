@@ -43,6 +43,7 @@ def container_arguments(
         "user": spec.user,
         "labels": {**spec.labels, **labels},
         "stdin_open": command.stdin is not None,
+        "network_disabled": spec.network == "none",
         "use_config_proxy": spec.network != "none",
     }
 
