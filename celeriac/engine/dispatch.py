@@ -6,7 +6,7 @@ import json
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -36,9 +36,11 @@ class Dispatch:
 
     def row(self, run: str, lane: int) -> dict[str, Any]:
         """Return the attempt's row."""
-        kept = asdict(self)
-        del kept["scatter"]
-        return {**kept, "id": str(uuid.uuid4()), "run_id": run, "lane": lane, "batch": None}
+        return {
+            "id": str(uuid.uuid4()), "run_id": run, "path": self.path, "number": self.number, "queue": self.queue,
+            "lane": lane, "batch": None, "asked": self.asked, "granted": self.granted, "tool": self.tool,
+            "due": self.due,
+        }  # fmt: skip
 
 
 def lanes(jobs: Sequence[Dispatch], taken: Mapping[str, int], share: int) -> list[int]:

@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from cwltool.docker_id import docker_vm_id
 from cwltool.job import JobBase
 from cwltool.utils import HasReqsHints
 
@@ -102,6 +101,7 @@ def container_command(job: JobBase, request: JobRequest, image: Image, mounts: M
     options = request.options
     shm, _ = _requirement(job, "http://commonwl.org/cwltool#ShmSize")
     memory, cpus = _limits(job, request)
+    network = _network(job, request, mounts)
     env = {key: str(value) for key, value in job.environment.items()}
     env.update({"HOME": job.builder.outdir, "TMPDIR": CONTAINER_TMP})
     return Command(
@@ -119,8 +119,8 @@ def container_command(job: JobBase, request: JobRequest, image: Image, mounts: M
         container=ContainerSpec(
             image=image,
             mounts=mounts.all(),
-            user=_user() if options.match_user else None,
-            network=options.custom_network if job.networkaccess else "none",
+            user=f"{os.geteuid()}:{os.getegid()}" if options.match_user else None,
+            network=network,
             read_only=options.read_only,
             shm_size=str(shm["shmSize"]) if shm else None,
             gpus=request.gpus,
@@ -150,6 +150,9 @@ def _declared_env(job: JobBase) -> set[str]:
     return {entry["envName"] for entry in requirement["envDef"]} if requirement else set()
 
 
-def _user() -> str:
-    uid, gid = docker_vm_id()
-    return f"{uid if uid is not None else os.geteuid()}:{gid if gid is not None else os.getegid()}"
+def _network(job: JobBase, request: JobRequest, mounts: Mounts) -> str | None:
+    """Return the network that a tool gets (CWL v1.2, NetworkAccess); without one it has a name for itself alone."""
+    network = request.options.custom_network if job.networkaccess else "none"
+    if network == "none":
+        mounts.name_localhost(Path(request.own) if request.own else request.place.root)
+    return network

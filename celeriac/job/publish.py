@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,13 +52,14 @@ def publish(
         visit_files_directories(found, _real_location)
         mapper = PathMapper(found, "", str(waiting), separateDirs=False)
         check_targets(mapper, str(waiting))
-        stage_files(mapper, stage_func=_placer(scratch, check), symlink=False, fix_conflicts=True)
+        give_own_names(mapper)
+        stage_files(mapper, stage_func=_placer(scratch, check), symlink=False)
         _relocate(result, mapper, waiting, outdir)
-        _refuse(waiting, outdir)
+        _refuse(str(waiting), str(outdir))
         check()
         for entry in sorted(os.listdir(waiting)):
             reach("rename.before")
-            _move(waiting / entry, outdir / entry)
+            _move(f"{waiting}/{entry}", f"{outdir}/{entry}")
             reach("rename.after")
     except OSError as error:
         if is_full(error):
@@ -101,6 +103,27 @@ def _objects(value: Any) -> Any:
             yield from _objects(part)
 
 
+def give_own_names(mapper: PathMapper) -> None:
+    """Give each of several files of one name a number, the lowest from 2 that is free.
+
+    The names are those that cwltool's ``stage_files(fix_conflicts=True)`` gives; but that one begins to count anew
+    for each file, which takes a minute for some ten thousand of a scatter.
+    """
+    targets: dict[str, str] = {}
+    counts: dict[str, int] = {}
+    for key, entry in list(mapper.items()):
+        if entry.type is None or "File" not in entry.type:
+            continue
+        if targets.setdefault(entry.target, entry.resolved) == entry.resolved:
+            continue
+        number = counts.get(entry.target, 2)
+        while (target := f"{entry.target}_{number}") in targets:
+            number += 1
+        counts[entry.target] = number + 1
+        targets[target] = entry.resolved
+        mapper.update(key, entry.resolved, target, entry.type, entry.staged)
+
+
 def _real_location(item: Any) -> None:
     location = item["location"]
     if location.startswith("file:"):
@@ -137,24 +160,32 @@ def _relocate(result: Any, mapper: PathMapper, waiting: Path, outdir: Path) -> N
     visit_files_directories(result, adjust)
 
 
-def _move(source: Path, target: Path) -> None:
-    if source.is_dir() and not source.is_symlink():
-        if target.is_dir() and not target.is_symlink():
+def _move(source: str, target: str) -> None:
+    if _is_directory(source):
+        if _is_directory(target):
             for entry in sorted(os.listdir(source)):
-                _move(source / entry, target / entry)
+                _move(f"{source}/{entry}", f"{target}/{entry}")
             return
-        if target.exists() or target.is_symlink():
-            target.unlink()
+        if os.path.lexists(target):
+            os.unlink(target)
     os.replace(source, target)
 
 
-def _refuse(source: Path, target: Path) -> None:
+def _is_directory(path: str) -> bool:
+    """Whether there is a directory, and no link to one."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _refuse(source: str, target: str) -> None:
     """Raise :class:`~celeriac.errors.StepFailed` where a file would take the place of a directory."""
-    for entry in sorted(os.listdir(source)):
-        new, old = source / entry, target / entry
-        if not old.is_dir() or old.is_symlink():
+    for entry in sorted(set(os.listdir(source)).intersection(os.listdir(target))):
+        new, old = f"{source}/{entry}", f"{target}/{entry}"
+        if not _is_directory(old):
             continue
-        if new.is_dir():
+        if os.path.isdir(new):
             _refuse(new, old)
         else:
             raise StepFailed(

@@ -19,6 +19,8 @@ from celeriac.job.place import Place
 from celeriac.job.watch import Check, copy, never
 
 CONTAINER_TMP = "/tmp"
+#: What a container without a network has for names: its engine makes no such file then.
+HOSTS, LOCALHOST = "/etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 
 
 def check_inputs(mapper: PathMapper) -> None:
@@ -71,6 +73,11 @@ class Mounts:
         """Return the mounts; parents come before what lies in them."""
         return tuple(sorted(self._found.values(), key=lambda mount: mount.target.count("/")))
 
+    def name_localhost(self, directory: Path) -> None:
+        """Have the name ``localhost`` known in a container without a network, by a file in ``directory``."""
+        if HOSTS not in self._found:
+            self._add(str(_hosts(directory)), HOSTS)
+
     def stage(self, mapper: PathMapper, *, literals: bool = False) -> None:
         """Add what a mapping asks for."""
         check_targets(mapper)
@@ -114,7 +121,7 @@ class Mounts:
             default=None,
         )
         os.unlink(path)
-        if mount is None or mount.target == CONTAINER_TMP:
+        if mount is None or mount.target in (CONTAINER_TMP, HOSTS):
             return
         host = os.path.realpath(mount.source + inside[len(mount.target) :])
         around = _is_within(os.path.realpath(os.path.dirname(path)), host)  # a loop: it has no end
@@ -176,6 +183,18 @@ class Mounts:
         if directory:
             made.mkdir()
         return made
+
+
+def _hosts(directory: Path) -> Path:
+    """Return the file of names, made where it is not there: one for all jobs of a run."""
+    path = directory / "hosts"
+    if not path.exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=directory, prefix=".hosts", delete=False, encoding="ascii") as file:
+            file.write(LOCALHOST)
+        os.chmod(file.name, 0o644)
+        os.replace(file.name, path)  # whole at once: others may mount it just now
+    return path
 
 
 def _mount_point(host: Path, kind: str) -> None:

@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cwltool.pathmapper import PathMapper
+from cwltool.process import stage_files
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from celeriac.errors import DiskFull, StepFailed
-from celeriac.job.publish import printable, publish
+from celeriac.job.publish import give_own_names, printable, publish
 
 
 @pytest.fixture
@@ -219,3 +223,19 @@ def test_pipes_are_left_out(scratch: Path, outdir: Path) -> None:
     os.mkfifo(scratch / "d" / "pipe")
     put({"o": directory}, outdir, scratch)
     assert tree(outdir) == {"d/x": "x"}
+
+
+NAMES = st.sampled_from(["a", "a_2", "a_3", "b", "b_2"])
+
+
+@given(st.lists(st.tuples(NAMES, st.integers(0, 3)), max_size=25))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+def test_files_of_one_name_get_the_names_that_cwltool_gives(
+    tmp_path_factory: pytest.TempPathFactory, found: list[tuple[str, int]]
+) -> None:
+    scratch = tmp_path_factory.mktemp("scratch")
+    items = [a_file(scratch / str(number) / name) for name, number in found]
+    ours, theirs = (PathMapper(items, "", str(scratch / "out"), separateDirs=False) for _ in range(2))
+    give_own_names(ours)
+    stage_files(theirs, stage_func=lambda source, target: None, symlink=False, fix_conflicts=True)
+    assert dict(ours.items()) == dict(theirs.items())
