@@ -47,7 +47,7 @@ class ContainerSpec:
     image: Image
     mounts: tuple[Mount, ...] = ()
     user: str | None = None  # "uid:gid" inside; None: the image's own
-    network: str | None = "none"  # None: the engine's default network; else a network's name
+    network: str | None = "none"  # "none": lo alone, with no name for it; None: the engine's default; else a name
     read_only: bool = True  # the root file system
     shm_size: str | None = None  # e.g. "1g" (cwltool:ShmSize)
     gpus: tuple[str, ...] = ()  # ids of the devices that it may use, as the engine's driver knows them

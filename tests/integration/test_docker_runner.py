@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -110,6 +111,22 @@ def test_no_network_unless_asked(runner: DockerRunner, command: Command) -> None
     assert "eth0" in command.stdout.read_text().split()
     runner.run(shell(command, interfaces, network="none"), CancelToken())
     assert command.stdout.read_text().split() == ["lo"]
+
+
+def test_without_a_network_there_is_a_namespace_of_its_own_with_localhost(
+    runner: DockerRunner, command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "hosts").write_text("127.0.0.1 localhost\n")
+    script = """
+        readlink /proc/self/ns/net; wc -l < /proc/net/route; cat /etc/hostname; hostname
+        (echo heard | nc -l -p 8000 > /dev/null) &
+        until [ "$got" ]; do sleep 0.1; got=$(nc localhost 8000 < /dev/null 2> /dev/null); done; echo $got
+    """
+    mounts = (Mount(str(tmp_path / "hosts"), "/etc/hosts"),)
+    runner.run(shell(replace(command, time_limit=HANG), script, mounts=mounts), CancelToken())
+    namespace, routes, told, name, heard = command.stdout.read_text().split()
+    assert namespace != os.readlink("/proc/self/ns/net")
+    assert (routes, told, heard) == ("1", name, "heard"), "no route but the table's heading"
 
 
 def test_a_network_that_is_not_there_is_named(runner: DockerRunner, command: Command) -> None:

@@ -98,6 +98,14 @@ def test_a_container_may_do_little_unless_told(command: Command) -> None:
     assert "mem_limit" not in host and "nano_cpus" not in host and "device_requests" not in host
 
 
+@pytest.mark.parametrize(("network", "none"), [("none", True), (None, False), ("lab", False)])
+def test_no_network_is_none_twice(command: Command, network: str | None, none: bool) -> None:
+    """For engines that don't know the quicker way, too."""
+    spec = replace(SPEC, network=network)
+    assert container_arguments(command, spec, "sha256:1", {})["network_disabled"] is none
+    assert host_arguments(command, spec, is_local=True).get("network_mode") == network
+
+
 def test_limits(command: Command) -> None:
     host = host_arguments(replace(command, memory=2**30, cpus=1.5), SPEC, is_local=False)
     assert host["mem_limit"] == host["memswap_limit"] == 2**30

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -289,6 +290,20 @@ def test_network_and_time_limit_are_asked_for(job: Job) -> None:
     job.run(requirements=needs)
     assert job.command.container is not None
     assert (job.command.container.network, job.command.time_limit) == (None, 7)
+
+
+def test_without_a_network_localhost_has_a_name(job: Job) -> None:
+    job.request = {"own": str(job.place.root.parent / "run")}
+    for _ in range(2):
+        job.run(requirements=[DOCKER])
+        assert job.command.container
+        hosts = next(mount for mount in job.command.container.mounts if mount.target == "/etc/hosts")
+        assert Path(hosts.source).read_text().startswith("127.0.0.1\tlocalhost\n")
+        assert Path(hosts.source).stat().st_mode & 0o777 == 0o644 and not hosts.writable
+        assert os.listdir(job.request["own"]) == ["hosts"]
+    job.run(requirements=[DOCKER, {"class": "NetworkAccess", "networkAccess": True}])
+    assert job.command.container
+    assert all(mount.target != "/etc/hosts" for mount in job.command.container.mounts)
 
 
 def test_containers_turned_off(job: Job) -> None:

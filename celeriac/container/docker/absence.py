@@ -22,7 +22,7 @@ def await_engine(connection: Connection, name: str, cancel: CancelToken) -> None
     One that was never heard of is not waited for: most likely there is none. Raises
     :class:`~celeriac.errors.EngineUnreachable`, or ``cancel.error(name)`` when cancelled.
     """
-    if not connection.has_answered:
+    if not connection.has_answered or connection.has_just_answered:
         return
     outage = Outage()
     while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -26,6 +27,8 @@ TIMEOUT = (5, 120)
 FIRST_TIMEOUT = 8
 #: The same of a question that can be left unanswered; an engine of before one-shot thinks for two seconds.
 BRISK_TIMEOUT = (1, 3)
+#: Seconds after an answer within which the engine is taken to be there.
+FRESH = 1.0
 _ONE_SHOT = "1.41"  # the API of Docker 20.10
 
 #: All that a call can raise when the engine gave no answer (an APIError is an answer).
@@ -40,6 +43,7 @@ class Connection:
         self._lock = threading.Lock()
         self._client: APIClient | None = None
         self._brisk: APIClient | None = None
+        self._heard = -FRESH
 
     @property
     def client(self) -> APIClient:
@@ -53,6 +57,11 @@ class Connection:
     def has_answered(self) -> bool:
         """Whether the engine has ever answered this process."""
         return self._client is not None
+
+    @property
+    def has_just_answered(self) -> bool:
+        """Whether the engine has answered a moment ago."""
+        return time.monotonic() - self._heard < FRESH
 
     @property
     def brisk(self) -> APIClient:
@@ -93,7 +102,15 @@ class Connection:
         else:
             client.mount("http://", HTTPAdapter(pool_maxsize=POOL))
         client.timeout = TIMEOUT  # type: ignore[assignment]  # requests takes both apart
+        client.hooks["response"].append(self._hear)
         return client
+
+    def doubt(self) -> None:
+        """Take the engine to be there no more than it says from now on."""
+        self._heard = -FRESH
+
+    def _hear(self, *_: Any, **__: Any) -> None:
+        self._heard = time.monotonic()
 
     @contextmanager
     def answering(self) -> Iterator[None]:

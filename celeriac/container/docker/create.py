@@ -43,6 +43,8 @@ def container_arguments(
         "user": spec.user,
         "labels": {**spec.labels, **labels},
         "stdin_open": command.stdin is not None,
+        # its own namespace with nothing but lo either way; an engine that joins it to the network "none" starts
+        # itself once more for each container, which takes as long as all the rest
         "network_disabled": spec.network == "none",
         "use_config_proxy": spec.network != "none",
     }

@@ -54,6 +54,11 @@ class Fence:
                     self._images.forget(spec.image)
                 if last_try or error.status_code not in (_HTTP_CONFLICT, _HTTP_NOT_FOUND):
                     raise
+            except NO_ANSWER:  # it had answered a moment ago, and was not asked again
+                if last_try:
+                    raise
+                self._connection.doubt()
+                await_engine(self._connection, command.name, cancel)
         raise AssertionError("unreachable")
 
     def _create_once(self, command: Command, spec: ContainerSpec, image: str) -> str:
