@@ -35,8 +35,10 @@ faults: $(READY) services ## kill workers, brokers and engines under running wor
 	$(BIN)/python -m pytest tests/faults $(if $(ONLY),$(if $(filter ci,$(ONLY)),-m ci,-k "$(ONLY)")) \
 	    $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED))
 
-bench: $(READY) ## measure
-	$(BIN)/python -m benchmarks
+bench: $(READY) ## measure beside cwltool, StreamFlow and Toil; the README shows it (REPEAT=5, SCALING=1: as it grows)
+	@PYTHON=$(PYTHON) sh benchmarks/peers.sh --missing || echo "The table will say 'not installed'." >&2
+	$(BIN)/python -m benchmarks$(if $(SCALING),.scaling) $(if $(REPEAT),--repeat $(REPEAT))
+	$(BIN)/python -m benchmarks.readme
 
 example-genomics: $(READY) ## run the genomics example
 	examples/genomics/run.sh

@@ -48,8 +48,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report.draw(Console())
         return INTERRUPTED  # and the report of the last whole session stays
     report.draw(Console())
-    report.save(options.output)
+    if folder := options.output or (RESULTS if _is_whole(options) else None):
+        report.save(folder)
     return int(options.strict and report.missed)
+
+
+def _is_whole(options: argparse.Namespace) -> bool:
+    """Whether all was measured that the report in the checkout has to show."""
+    wanted, given = ({work.name for work in some} for some in (_works(ALL), options.works))
+    return not options.quick and wanted <= given and set(options.runners) == set(runners.NAMES)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -57,12 +64,12 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--works", type=_works, default=_works(ALL), metavar="W,...", help=f"works and gauges ({ALL})")
     add("--runners", type=_runners, default=list(runners.NAMES), metavar="R,...", help="(all)")
-    add("--repeat", type=_count, default=5, metavar="N", help="runs of each (5); peers get 1 from 10,000 steps")
-    add("--timeout", type=_seconds, metavar="S", help="seconds for one run (by the size of the work)")
+    add("--repeat", type=count, default=5, metavar="N", help="runs of each (5); peers get 1 from 10,000 steps")
+    add("--timeout", type=seconds, metavar="S", help="seconds for one run (by the size of the work)")
     add("--quick", action="store_true", help="leave out works of 10,000 steps and more")
     add("--slow", action="store_true", help="give StreamFlow and Toil the large works too")
     add("--strict", action="store_true", help="exit 1 when a target is missed")
-    add("--output", type=Path, default=RESULTS, metavar="DIR", help="where latest.json, .md and .svg go")
+    add("--output", type=Path, metavar="DIR", help="for latest.json, .md, .svg (all works: benchmarks/results)")
     return parser
 
 
@@ -89,17 +96,19 @@ def _runners(text: str) -> list[str]:
     return names
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """Read a number from 1."""
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"a number from 1 was expected, not {text!r}")
     return int(text)
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """Read seconds above 0."""
     try:
-        seconds = float(text)
+        value = float(text)
     except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
+        value = 0.0
+    if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"seconds above 0 were expected, not {text!r}")
-    return seconds
+    return value

@@ -17,6 +17,8 @@ import psutil  # type: ignore[import-untyped,unused-ignore]
 
 #: Seconds between two looks at the process tree.
 SAMPLE = 0.05
+#: How much more resident memory than ever before makes a look at what of it is shared worth its time.
+MORE = 1.03
 #: Seconds that a command gets after SIGTERM, and its tree after the command has ended.
 GRACE = 5.0
 _PR_SET_CHILD_SUBREAPER = 36
@@ -27,7 +29,7 @@ class Measure:
     """What one run of a command took. Memory is in bytes."""
 
     seconds: float  # from before the fork to the end of the command
-    tree_peak: int  # the largest sum of resident memory over the tree; shared pages count in each process
+    tree_peak: int  # of the tree: resident memory, where a page that processes share counts once among them
     child_peak: int  # ru_maxrss of the command: the largest process it has waited for, or itself
     exit_code: int  # negative for a signal
     timed_out: bool
@@ -87,6 +89,7 @@ class _Watch(threading.Thread):
     def __init__(self, pid: int, deadline: float) -> None:
         super().__init__(daemon=True)
         self.peak = 0
+        self._resident = 0.0
         self.timed_out = False
         self._pid = pid
         self._deadline = deadline
@@ -98,10 +101,17 @@ class _Watch(threading.Thread):
             now = set(_tree())
             # A process counts from the second look on: between fork and exec, a child shows its
             # parent's memory as its own.
-            self.peak = max(self.peak, sum(map(_resident, now & before)))
+            self._look(now & before)
             before = now
             if time.perf_counter() > self._deadline:
                 self._end()
+
+    def _look(self, processes: set[psutil.Process]) -> None:
+        """Note the memory if there is more than before: to look closer takes a millisecond a process."""
+        resident = sum(map(_resident, processes))
+        if resident > self._resident * MORE:
+            self._resident = resident
+            self.peak = max(self.peak, sum(map(_own, processes)))
 
     def stop(self) -> None:
         self._stopped.set()
@@ -123,6 +133,13 @@ def _tree() -> list[psutil.Process]:
 def _resident(process: psutil.Process) -> int:
     with contextlib.suppress(psutil.Error):
         return int(process.memory_info().rss)
+    return 0
+
+
+def _own(process: psutil.Process) -> int:
+    """Return a process's share of the pages that it has: PSS."""
+    with contextlib.suppress(psutil.Error):
+        return int(process.memory_full_info().pss)
     return 0
 
 

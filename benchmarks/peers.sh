@@ -1,7 +1,9 @@
 #!/bin/sh
 # Install the peers that the benchmarks compare with, each in a venv of its own.
 #
-#   benchmarks/peers.sh [DIR]        DIR is .venv-peers in the checkout unless given
+#   benchmarks/peers.sh [--missing] [DIR]        DIR is .venv-peers in the checkout unless given
+#
+# With --missing, peers that benchmarks/runners.py would find are left as they are.
 #
 # Each pins libraries that we and the other use too (cwltool, cwl-utils) on its own terms: in one venv
 # the resolver would go back to old releases, and the comparison would be with those.
@@ -9,18 +11,27 @@
 # a release candidate of a line that starts faster than the last final one: we measure the faster.
 set -eu
 
+missing=
+if [ "${1:-}" = --missing ]; then missing=yes; shift; fi
 root=$(cd "$(dirname "$0")/.." && pwd)
 dir=${1:-$root/.venv-peers}
+venvs=${BENCH_PEERS_VENV:-$dir}
 
-install() {  # NAME REQUIREMENT...
-    name=$1
-    shift
-    test -x "$dir/$name/bin/python" || "${PYTHON:-python3}" -m venv "$dir/$name"
-    "$dir/$name/bin/python" -m pip install --quiet --upgrade "$@"
+there() {  # NAME PROGRAM: is it where runners.py looks?
+    test -x "$venvs/$1/bin/$2" || test -x "$venvs/bin/$2" || test -x "$dir/$1/bin/$2" || command -v "$2" >/dev/null
 }
 
-install streamflow "${STREAMFLOW:-streamflow>=0.2.0rc1}"
-install toil "${TOIL:-toil[cwl]}"
+install() {  # NAME PROGRAM REQUIREMENT
+    if [ -n "$missing" ] && there "$1" "$2"; then return; fi
+    echo "Installing $3 into $dir/$1 ..."
+    test -x "$dir/$1/bin/python" || "${PYTHON:-python3}" -m venv "$dir/$1" || return 1
+    "$dir/$1/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade "$3"
+}
 
-"$dir/streamflow/bin/streamflow" version
-HOME="$dir/toil" "$dir/toil/bin/toil-cwl-runner" --version  # it writes its configuration into the home
+failed=
+( install streamflow streamflow "${STREAMFLOW:-streamflow>=0.2.0rc1}" ) || failed="$failed streamflow"
+( install toil toil-cwl-runner "${TOIL:-toil[cwl]}" ) || failed="$failed toil"
+if [ -n "$failed" ]; then
+    echo "Not installed:$failed. See what pip said above; without a network, PIP_FIND_LINKS names a folder of wheels." >&2
+    exit 1
+fi

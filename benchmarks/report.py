@@ -16,7 +16,8 @@ from benchmarks.tables import Sheet, number, page
 from benchmarks.targets import BASELINE, OURS, TIME, Verdict, judge
 
 NAME = "latest"
-_LABELS = {BASELINE: "cwltool --parallel", "streamflow": "StreamFlow", "toil": "Toil", OURS: "Celeriac"}
+#: The runners' names for people.
+LABELS = {OURS: "Celeriac", BASELINE: "cwltool --parallel", "streamflow": "StreamFlow", "toil": "Toil"}
 
 
 @dataclass(frozen=True)
@@ -43,28 +44,28 @@ class Report:
         return [
             self.side_by_side(),
             Sheet("Median peak memory of the process tree, MiB", self._by_runner(lambda r: r.peak_mib)),
-            Sheet("Figures", [head, *map(_verdict, self.verdicts), *_unread(self.readings)]),
+            Sheet("Figures", [head, *map(_verdict, self.verdicts), *_unread(self.readings)], words=2),
         ]
 
     def side_by_side(self) -> Sheet:
         """Return the seconds of all runners, and our ratio to the baseline with its target."""
         rows = self._by_runner(lambda r: r.seconds)
-        if not {OURS, BASELINE} <= set(rows[0]):
+        if not {LABELS[OURS], LABELS[BASELINE]} <= set(rows[0]):
             return Sheet("Median seconds", rows)
         ratios = {v.work: v for v in self.verdicts if v.what.endswith(f"/ {BASELINE}")}
-        after = rows[0].index(BASELINE) + 1
+        after = rows[0].index(LABELS[BASELINE]) + 1
         names = list(dict.fromkeys(r.work for r in self.results))
         cells = [["ratio", "at most"], *(_ratio(name, ratios.get(name)) for name in names)]
         merged = [[*row[:after], *extra, *row[after:]] for row, extra in zip(rows, cells, strict=True)]
-        return Sheet(f"Median seconds, and {OURS} / {BASELINE}", merged)
+        return Sheet("Median seconds; a ratio is Celeriac's to cwltool's", merged)
 
     def others(self) -> Sheet:
         """Return the figures with a target that are no ratio to the baseline."""
         rows = [_verdict(v) for v in self.verdicts if v.limit is not None and not v.what.startswith("seconds, ")]
-        return Sheet("Other targets", [["work", "what", "measured", "at most", "verdict"], *rows])
+        return Sheet("Other targets", [["work", "what", "measured", "at most", "verdict"], *rows], words=2)
 
     def _by_runner(self, value: Callable[[Result], float | None]) -> list[list[str]]:
-        runners = list(dict.fromkeys(r.runner for r in self.results))
+        runners = [LABELS.get(name, name) for name in dict.fromkeys(r.runner for r in self.results)]
         rows: dict[str, list[str]] = {}
         for result in self.results:
             middle = value(result)
@@ -81,10 +82,8 @@ class Report:
         """Return the seconds as a picture: SVG."""
         groups: dict[str, list[Bar]] = {}
         for result in self.results:
-            label = _LABELS.get(result.runner, result.runner)
-            text = f"{number(result.seconds)} s" if result.seconds is not None else result.note or "-"
-            bar = Bar(label, result.seconds, text, ours=result.runner == OURS)
-            groups.setdefault(result.title or result.work, []).append(bar)
+            if result.seconds is not None or result.failed:
+                groups.setdefault(result.title or result.work, []).append(_bar(result))
         return draw("Median seconds, less is better", [Group(title, bars) for title, bars in groups.items()])
 
     def save(self, folder: Path) -> None:
@@ -109,6 +108,12 @@ class Report:
         data = json.loads((folder / f"{NAME}.json").read_text())
         results = [Result.from_dict(result) for result in data["results"]]
         return cls(data["machine"], results, [Reading.from_dict(reading) for reading in data["readings"]])
+
+
+def _bar(result: Result) -> Bar:
+    label = LABELS.get(result.runner, result.runner)
+    text = "failed" if result.failed else f"{number(result.seconds)} s"
+    return Bar(label, result.seconds, text, ours=result.runner == OURS)
 
 
 def _verdict(verdict: Verdict) -> list[str]:

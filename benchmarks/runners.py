@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from benchmarks.works import Case, Work
 
@@ -47,7 +48,7 @@ class Runner:
     #: The distribution whose version is reported.
     package = ""
     #: The exit code of a work that loads; None: this runner has no command that only does so.
-    load_code: int | None = None
+    load_code: ClassVar[int | None] = None
 
     def command(self, case: Case, outdir: Path, room: Room) -> list[str]:
         """Return the command line that runs ``case`` with its outputs in ``outdir``."""

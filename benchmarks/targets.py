@@ -68,7 +68,7 @@ def judge(results: Sequence[Result], readings: Sequence[Reading] = ()) -> list[V
 
 def _time(work: str, peer: str, found: _Found) -> Verdict:
     ours = found.get((work, OURS))
-    value = _ratio(ours and ours.seconds, found[work, peer].seconds)
+    value = _ratio(ours.seconds if ours else None, found[work, peer].seconds)
     limit = TIME.get(work) if peer == BASELINE else None
     return Verdict(work, f"seconds, {OURS} / {peer}", value, limit, bool(ours and ours.failed))
 
@@ -97,7 +97,7 @@ def _memory(found: _Found) -> Iterator[Verdict]:
     large, small, limit = MEMORY
     ours, less = found.get((large, OURS)), found.get((small, OURS))
     if ours is not None:
-        value = _ratio(ours.peak_mib, less and less.peak_mib)
+        value = _ratio(ours.peak_mib, less.peak_mib if less else None)
         yield Verdict(large, f"{OURS}'s peak memory, over {small}", value, limit, ours.failed)
 
 

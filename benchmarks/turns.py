@@ -15,6 +15,7 @@ from benchmarks.gauges import Gauge
 from benchmarks.measure import Measure, measure
 from benchmarks.outcomes import Reading, Result
 from benchmarks.runners import Room, Runner
+from benchmarks.tables import number
 from benchmarks.targets import OURS
 from benchmarks.verify import failure
 from benchmarks.works import Work, startup
@@ -57,8 +58,8 @@ def read(gauge: Gauge, reading: Reading, limits: Limits, say: Say) -> None:
     try:
         for turn in gauge.take(folder, limits.repeat, limits.timeout or gauge.timeout):
             reading.turns.append(turn)
-            shown = ", ".join(f"{name} {value:.1f}" for name, value in turn.items())
-            say(f"{gauge.name}, turn {len(reading.turns)}: {shown}")
+            shown = ", ".join(f"{name}: {number(value)}" for name, value in turn.items())
+            say(f"{gauge.name}, turn {len(reading.turns)}, {shown}")
     except Unavailable as error:
         reading.note = f"not measured: {error}"
         say(f"{gauge.name}: {reading.note}")
@@ -80,7 +81,7 @@ def _skip(work: Work, runner: Runner, limits: Limits) -> str:
     if runner.program is None:
         return "not installed"
     if work.loads and runner.load_code is None:
-        return "skipped: no command that only loads"
+        return "skipped: can't only load"
     if runner.slow and not work.small and not limits.slow_too:
         return "skipped: slow"
     if work.image and not _has_image(work.image):
