@@ -92,7 +92,7 @@ def embedded(queues: Sequence[QueueLimits]) -> dict[str, Any]:
         **common(queues, quorum=False),
         "broker_url": "memory://",
         "result_backend": "cache+memory://",
-        "broker_transport_options": {"polling_interval": 0.002},
+        "broker_transport": "config.embedded_broker:Transport",
         "worker_send_task_events": False,
         "worker_enable_remote_control": False,
         "worker_prefetch_multiplier": 0,  # all messages come in at once: steps wait in their own lane of the pool

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from celeriac.engine import intermediate
 from celeriac.engine.dispatch import Dispatch, dispatch
 from celeriac.engine.finish import end, finish
-from celeriac.engine.prepare import Prepared, prepare
+from celeriac.engine.prepare import Prepared, is_quick, prepare
 from celeriac.engine.turn import Ended, Turn
 from celeriac.errors import CeleriacError
 from celeriac.journal import attempts, nodes, runs
@@ -30,8 +30,8 @@ def advance(engine: Engine, run: str, *, attempt: str | None = None, batch: str 
 
     ``attempt`` or ``batch`` says which reports the caller knows of; without them all are looked for.
     """
-    ended = _settle(engine, run, attempt, batch)
-    while ended is None:
+    ended, behind = _settle(engine, run, attempt, batch)
+    while ended is None and behind:
         with engine.database.read() as connection:
             row = runs.short(connection, run)
             ready = nodes.ready(connection, run, PORTION)
@@ -44,12 +44,15 @@ def advance(engine: Engine, run: str, *, attempt: str | None = None, batch: str 
         finish(engine, run)
 
 
-def _settle(engine: Engine, run: str, attempt: str | None, batch: str | None) -> bool | None:
-    """One turn over the reports. True: the root has ended; False: the run has; None: it goes on."""
+def _settle(engine: Engine, run: str, attempt: str | None, batch: str | None) -> tuple[bool | None, bool]:
+    """One turn over the reports. True: the root has ended; False: the run has; None: it goes on.
+
+    Tells also whether there may be nodes whose turn it is.
+    """
     with engine.database.begin() as connection:
         row = runs.lock(connection, run)
         if row is None or RunState(row.state) in RUN_ENDED:
-            return False
+            return False, False
         turn = Turn(engine, connection, row)
         if turn.state is RunState.PENDING:
             runs.change(connection, run, RunState.PENDING, RunState.RUNNING)
@@ -58,14 +61,29 @@ def _settle(engine: Engine, run: str, attempt: str | None, batch: str | None) ->
         turn.settle(attempts.reported(connection, run, attempt=attempt, batch=batch))
         if attempt is None and batch is None:
             turn.look_at_root()
+            turn.behind = True
+        _start_fresh(turn)
         verdict = close(turn)
         messages = turn.flush()
     _send(engine, run, messages, verdict)
     intermediate.remove(engine, run, turn.well)
-    return verdict
+    return verdict, turn.behind
 
 
-def _send(engine: Engine, run: str, messages: Sequence[tuple[int, Message]], verdict: bool | None) -> None:
+def _start_fresh(turn: Turn) -> None:
+    """Dispatch what this turn has made ready, where no expression has to be evaluated for that."""
+    left = PORTION
+    while turn.fresh and left > 0 and not turn.halted:
+        found, turn.fresh = turn.fresh[:left], turn.fresh[left:]
+        left -= len(found)
+        quick = [node for node in found if is_quick(turn.graph, node)]
+        turn.behind = turn.behind or len(quick) < len(found)
+        document = turn.engine.document(turn.run.document)
+        _apply(turn, [prepare(turn.engine, turn.run, document, node) for node in quick])
+    turn.behind = turn.behind or bool(turn.fresh)
+
+
+def _send(engine: Engine, run: str, messages: Sequence[tuple[int | None, Message]], verdict: bool | None) -> None:
     engine.send(run, messages)
     if verdict is False:
         engine.on_end(run)
@@ -92,6 +110,7 @@ def _dispatch(engine: Engine, run: str, prepared: list[Prepared]) -> bool | None
         if not turn.halted:
             wanted = nodes.still(connection, run, [p.node.path for p in prepared], NodeState.READY)
             _apply(turn, [p for p in prepared if p.node.path in wanted])
+            _start_fresh(turn)
         verdict = close(turn)
         messages = turn.flush()
     _send(engine, run, messages, verdict)
@@ -164,6 +183,7 @@ def _scatter(turn: Turn, one: Prepared) -> list[Ended]:
         for number, own in enumerate(expansion.items())
     ]
     nodes.add(turn.connection, rows)
+    turn.behind = True
     return []
 
 

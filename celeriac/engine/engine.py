@@ -181,9 +181,15 @@ class Engine:
 
     def inputs_in(self, connection: Connection, run: str, opened: float | None, path: str) -> dict[str, Any]:
         """As :meth:`inputs`, within a transaction that is open."""
+        key = (run, opened, path)
         with self._lock:
-            found = self._inputs.get((run, opened, path))
-        return nodes.inputs(connection, run, path) if found is None else found
+            found = self._inputs.get(key)
+        if found is None:
+            found = nodes.inputs(connection, run, path)
+            with self._lock:
+                self._inputs[key] = found
+                _trim(self._inputs, 64)
+        return found
 
     @contextmanager
     def alone(self, attempts: Sequence[str]) -> Iterator[list[str]]:
@@ -197,7 +203,7 @@ class Engine:
             with self._lock:
                 self._at_work.difference_update(own)
 
-    def send(self, run: str, messages: Sequence[tuple[int, Message]]) -> None:
+    def send(self, run: str, messages: Sequence[tuple[int | None, Message]]) -> None:
         """Publish what a commit put into the outbox, then forget it there."""
         sent = []
         try:
@@ -205,13 +211,13 @@ class Engine:
                 self.reach("publish.before")
                 self.publisher.publish(run, kind, payload)
                 self.reach("publish.after")
-                sent.append(number)
+                sent += [number] if number is not None else []
         finally:
             if sent:
                 with self.database.begin() as connection:
                     outbox.done(connection, sent)
 
-    def drop(self, messages: Sequence[tuple[int, Message]]) -> None:
+    def drop(self, messages: Sequence[tuple[int | None, Message]]) -> None:
         """Forget messages that the caller acted on itself."""
         with self.database.begin() as connection:
             outbox.done(connection, [number for number, _ in messages])

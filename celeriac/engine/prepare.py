@@ -6,12 +6,12 @@ Nothing is written here and no lock is held: an expression may take long.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
 from celeriac.errors import CeleriacError, StepFailed
 from celeriac.graph.model import Kind, Process, Step
 from celeriac.graph.scatter import Expansion, expand
-from celeriac.job.ask import ask
+from celeriac.job.ask import ask, is_static
 from celeriac.job.values import process_inputs, step_inputs
 from celeriac.journal.tables import Record
 from celeriac.resources import Ask
@@ -20,6 +20,11 @@ from celeriac.scheduler.placement import Placement, placement
 if TYPE_CHECKING:
     from celeriac.document.load import Document
     from celeriac.engine.engine import Engine
+    from celeriac.engine.turn import Fresh
+
+
+#: A row of the journal, or what is about to be one.
+Node = Union[Record, "Fresh"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ class Job:
 class Prepared:
     """A node and what is to become of it: exactly one of the fields below ``node`` is set."""
 
-    node: Record
+    node: Node
     job: Job | None = None
     workflow: dict[str, Any] | None = None  # its inputs
     scatter: Expansion | None = None
@@ -45,7 +50,21 @@ class Prepared:
     error: CeleriacError | None = None
 
 
-def prepare(engine: Engine, run: Record, document: Document, node: Record) -> Prepared:
+def is_quick(graph: Process, node: Node) -> bool:
+    """Whether a node of a run's graph is prepared without expressions and files: so quickly that a lock may be held."""
+    scope, _, name = node.step.rpartition("/")
+    steps = graph.at(scope).steps
+    if not name or steps is None:
+        return False
+    step = steps[name]
+    if step.scatter:
+        return True
+    if step.when is not None or any(port.value_from is not None or port.load_contents for port in step.inputs):
+        return False
+    return step.process.kind is not Kind.WORKFLOW and is_static(step.process)
+
+
+def prepare(engine: Engine, run: Record, document: Document, node: Node) -> Prepared:
     """Evaluate one node of a run (its short row). Failures are part of the answer."""
     try:
         return _prepare(engine, run, document, node)
@@ -59,7 +78,7 @@ def prepare(engine: Engine, run: Record, document: Document, node: Record) -> Pr
         return Prepared(node, error=failure)
 
 
-def _prepare(engine: Engine, run: Record, document: Document, node: Record) -> Prepared:
+def _prepare(engine: Engine, run: Record, document: Document, node: Node) -> Prepared:
     options = engine.options(run.id, run.options)
     process = document.graph.at(node.step)
     if node.path == "":
@@ -94,7 +113,7 @@ def _job(
     engine: Engine,
     run: Record,
     document: Document,
-    node: Record,
+    node: Node,
     process: Process,
     inputs: dict[str, Any],
     kept: dict[str, Any],

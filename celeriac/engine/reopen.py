@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Reopened:
     """A run that goes on."""
 
-    messages: Sequence[tuple[int, Message]]  # to be sent
+    messages: Sequence[tuple[int | None, Message]]  # to be sent
     kept: int  # steps whose outputs stay
 
 

@@ -51,8 +51,29 @@ class Ends:
     names: Sequence[str]
 
 
+@dataclass(frozen=True)
+class Fresh:
+    """A node that this turn has made READY, as a row of the journal has it."""
+
+    path: str
+    parent: str
+    step: str
+    kind: str
+    inputs: dict[str, Any]
+    idx: None = None
+
+
+#: Messages to workers. Those of an embedded run are in the memory of the process that has the run: they are lost
+#: with it in any case, and who resumes the run sends all that nobody has claimed.
+_TO_WORKERS = ("chain", "chord")
+
+
 class Turn:
-    """Applies events to a run; the messages that follow are in ``messages`` and the outbox."""
+    """Applies events to a run; the messages that follow are in ``messages`` and the outbox.
+
+    ``fresh`` are the nodes that it has made READY and that can be dispatched in this turn, ``behind`` says
+    whether there are others, for a later one.
+    """
 
     def __init__(self, engine: Engine, connection: Connection, run: Record) -> None:
         self.engine = engine
@@ -66,6 +87,8 @@ class Turn:
         self.stopping: bool = run.stopping
         self.error: dict[str, Any] | None = run.error
         self.root_ended = False
+        self.fresh: list[Fresh] = []
+        self.behind = False
         self.well: list[Ends] = []  # for what may be removed after the commit, if the run wants that
         self._messages: list[Message] = []
 
@@ -189,8 +212,8 @@ class Turn:
     def items_ended(self, row: Record) -> list[Ended]:
         """Go on with a scatter of which items have ended just now."""
         if row.remaining > 0:
-            if not self.halted:
-                nodes.promote(self.connection, self.id, row.path, self._turns(row))
+            if not self.halted and nodes.promote(self.connection, self.id, row.path, self._turns(row)):
+                self.behind = True
             return []
         names = self.graph.at(row.step).output_names
         found = nodes.item_outputs(self.connection, self.id, row.path)
@@ -272,6 +295,7 @@ class Turn:
         kind = "workflow" if self.graph.kind is Kind.WORKFLOW else "job"
         row = {"run_id": self.id, "path": "", "step": "", "kind": kind, "state": NodeState.READY, "inputs": inputs}
         nodes.add(self.connection, [row])
+        self.behind = True
 
     def activate(self, scope: Record, process: Process, candidates: Iterable[str]) -> list[Ended]:
         """Make READY those of ``candidates`` whose every source is there; returns those that can't."""
@@ -297,7 +321,11 @@ class Turn:
                 row = {**self._row(scope, steps[name], NodeState.FAILED), "error": error.to_dict()}
                 rows.append(row)
                 ended.append(Ended(row["path"], scope.path, row["step"], NodeState.FAILED, row["error"]))
-        nodes.add(self.connection, [{**row, "inputs": row.get("inputs"), "error": row.get("error")} for row in rows])
+        nodes.add(self.connection, rows)
+        for row in rows:
+            if row["state"] is NodeState.READY:
+                fields = ("path", "parent", "step", "kind", "inputs")
+                self.fresh.append(Fresh(**{field: row[field] for field in fields}))
         return ended
 
     def _row(self, scope: Record, step: Step, state: NodeState) -> dict[str, Any]:
@@ -333,10 +361,16 @@ class Turn:
         """Have something published after the commit."""
         self._messages.append((kind, payload))
 
-    def flush(self) -> list[tuple[int, Message]]:
-        """Write the messages into the outbox, in this transaction; return them to be sent after it."""
+    def flush(self) -> list[tuple[int | None, Message]]:
+        """Write the messages into the outbox, in this transaction; return them to be sent after it.
+
+        Each comes with its number there, None where it is not kept.
+        """
         messages, self._messages = self._messages, []
-        return list(zip(outbox.add(self.connection, self.id, messages), messages, strict=True))
+        own = self.run.keeper is not None and self.run.keeper == self.engine.keeper
+        kept = [message for message in messages if not own or message[0] not in _TO_WORKERS]
+        numbers = iter(outbox.add(self.connection, self.id, kept))
+        return [(next(numbers) if message in kept else None, message) for message in messages]
 
 
 def _mean(seconds: Iterable[float | None]) -> float | None:

@@ -44,15 +44,21 @@ def ask(graph: Process, tool: Any, inputs: dict[str, Any], options: RunOptions, 
 
 def static(graph: Process, name: str = "") -> Ask | None:
     """Return what a process asks for when that can be told without inputs, else None."""
-    wanted = dict(graph.resources or {})
-    if graph.cuda or any(isinstance(wanted.get(key), str) for key in _FIELDS):
+    if not is_static(graph):
         return None
+    wanted = dict(graph.resources or {})
     request: dict[str, Any] = {}
     for key in ("cores", "ram", "tmpdir", "outdir"):
         least, most = wanted.get(f"{key}Min"), wanted.get(f"{key}Max")
         if least or most:
             request |= {f"{key}Min": least or most, f"{key}Max": most or least}
     return _ask(graph, request, name)
+
+
+def is_static(graph: Process) -> bool:
+    """Whether what a process asks for can be told without inputs."""
+    wanted = graph.resources or {}
+    return not graph.cuda and not any(isinstance(wanted.get(key), str) for key in _FIELDS)
 
 
 def _ask(graph: Process, request: Mapping[str, Any], name: str) -> Ask:

@@ -20,12 +20,17 @@ _OPEN = (AttemptState.QUEUED, AttemptState.RUNNING, AttemptState.REPORTED)
 
 def add(connection: Connection, rows: list[dict[str, Any]]) -> None:
     """Insert attempts in state QUEUED; each row's ``due`` is the seconds that it has to wait, if any."""
-    if not rows:
-        return
-    created = connection.execute(select(now())).scalar_one()
-    new = {"state": AttemptState.QUEUED, "created": created}
-    full = [{**row, **new, "due": created + row["due"] if row.get("due") else None} for row in rows]
-    connection.execute(insert(attempts), full)
+    at_once = [{**row, "due": None} for row in rows if not row.get("due")]
+    later = [{**row, "pause": row["due"]} for row in rows if row.get("due")]
+    if at_once:
+        connection.execute(_ADD, at_once)
+    for row in later:
+        del row["due"]
+        connection.execute(_ADD_LATER, row)
+
+
+_ADD = insert(attempts).values(state=AttemptState.QUEUED, created=now())
+_ADD_LATER = _ADD.values(due=now() + bindparam("pause", type_=Float))
 
 
 _CLAIM = (
@@ -165,8 +170,14 @@ def result(connection: Connection, attempt: str) -> Record | None:
 def settle(connection: Connection, ids: list[str], cause: str | None = None) -> None:
     """Mark reports as seen, with why they brought nothing."""
     if ids:
-        statement = update(attempts).where(attempts.c.id.in_(ids))
-        connection.execute(statement.values(state=AttemptState.SETTLED, cause=cause))
+        connection.execute(_SETTLE, {"ids": ids, "why": cause})
+
+
+_SETTLE = (
+    update(attempts)
+    .where(attempts.c.id.in_(bindparam("ids", expanding=True)))
+    .values(state=AttemptState.SETTLED, cause=bindparam("why"))
+)
 
 
 def failures(

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Float,
+    Integer,
+    Update,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from celeriac.journal.database import now
 from celeriac.journal.paths import below
@@ -20,15 +33,17 @@ _JOINED = nodes.outerjoin(attempts, attempts.c.id == nodes.c.attempt)
 
 def add(connection: Connection, rows: list[dict[str, Any]]) -> None:
     """Insert nodes; each row names path, parent, step, kind, idx, state and what else it has."""
-    if not rows:
-        return
-    created = connection.execute(select(now())).scalar_one()
-    full = [
-        {**_EMPTY, **row, "created": created, "ended": created if row["state"] in NODE_ENDED else None} for row in rows
-    ]
-    connection.execute(insert(nodes), full)
+    full = [{**_EMPTY, **row} for row in rows]
+    for statement, part in (
+        (_ADD, [row for row in full if row["state"] not in NODE_ENDED]),
+        (_ADD_ENDED, [row for row in full if row["state"] in NODE_ENDED]),
+    ):
+        if part:
+            connection.execute(statement, part)
 
 
+_ADD = insert(nodes).values(created=now())
+_ADD_ENDED = insert(nodes).values(created=now(), ended=now())
 _EMPTY: dict[str, Any] = {
     "parent": None, "idx": None, "inputs": None, "outputs": None, "attempt": None, "remaining": None,
     "failed": None, "shape": None, "seconds": None, "error": None,
@@ -40,6 +55,11 @@ def get(connection: Connection, run: str, path: str) -> Record | None:
     columns = [c for c in nodes.c if c.name != "outputs"]
     statement = select(*columns, _OUTPUTS).select_from(_JOINED).where(nodes.c.run_id == run, nodes.c.path == path)
     return connection.execute(statement).first()
+
+
+_RUN: BindParameter[str] = bindparam("run")
+_PATH: BindParameter[str] = bindparam("node")
+_PATHS: BindParameter[str] = bindparam("paths", expanding=True)
 
 
 def end(connection: Connection, run: str, path: str) -> Record | None:
@@ -61,22 +81,30 @@ def ready(connection: Connection, run: str, limit: int) -> Sequence[Record]:
     return connection.execute(_READY, {"run": run, "limit": limit}).all()
 
 
+_STILL = select(nodes.c.path).where(nodes.c.run_id == _RUN, nodes.c.path.in_(_PATHS), nodes.c.state == bindparam("in_"))
+
+
 def still(connection: Connection, run: str, paths: Iterable[str], state: NodeState) -> set[str]:
     """Return those of ``paths`` that are in ``state`` now."""
-    statement = select(nodes.c.path).where(nodes.c.run_id == run, nodes.c.path.in_(list(paths)), nodes.c.state == state)
-    return set(connection.execute(statement).scalars())
+    return set(connection.execute(_STILL, {"run": run, "paths": list(paths), "in_": state}).scalars())
 
 
 def change(connection: Connection, run: str, paths: list[str], state: NodeState, **values: Any) -> None:
     """Move nodes to ``state`` and set ``values``; a node that has ended stays as it is."""
-    if not paths:
-        return
-    if state in NODE_ENDED:
-        values["ended"] = now()
+    if paths:
+        new = {f"new_{name}": value for name, value in values.items()}
+        statement = _change(tuple(values), state in NODE_ENDED)
+        connection.execute(statement, {"run": run, "paths": paths, "new_state": state, **new})
+
+
+@functools.cache
+def _change(names: tuple[str, ...], ends: bool) -> Update:
+    """Return the statement that sets these columns; to build it takes longer than to run it."""
     statement = update(nodes).where(
-        nodes.c.run_id == run, nodes.c.path.in_(paths), nodes.c.state.not_in(list(NODE_ENDED))
+        nodes.c.run_id == _RUN, nodes.c.path.in_(_PATHS), nodes.c.state.not_in(list(NODE_ENDED))
     )
-    connection.execute(statement.values(state=state, **values))
+    values: dict[str, Any] = {name: bindparam(f"new_{name}", type_=nodes.c[name].type) for name in ("state", *names)}
+    return statement.values(**values, **({"ended": now()} if ends else {}))
 
 
 _QUEUE = (
@@ -99,20 +127,23 @@ def count_down(
 
     ``seconds``: what each took, where that is known.
     """
-    statement = (
-        update(nodes)
-        .where(nodes.c.run_id == run, nodes.c.path == path)
-        .values(
-            remaining=nodes.c.remaining - ended,
-            failed=func.coalesce(nodes.c.failed, 0) + failed,
-            seconds=func.coalesce(seconds, nodes.c.seconds),
-        )
-        .returning(
-            nodes.c.path, nodes.c.parent, nodes.c.step, nodes.c.kind, nodes.c.idx, nodes.c.remaining,
-            nodes.c.failed, nodes.c.shape, nodes.c.seconds, nodes.c.state,
-        )
-    )  # fmt: skip
-    return connection.execute(statement).one()
+    values = {"run": run, "node": path, "less": ended, "more": failed, "took": seconds}
+    return connection.execute(_COUNT_DOWN, values).one()
+
+
+_COUNT_DOWN = (
+    update(nodes)
+    .where(nodes.c.run_id == _RUN, nodes.c.path == _PATH)
+    .values(
+        remaining=nodes.c.remaining - bindparam("less", type_=Integer),
+        failed=func.coalesce(nodes.c.failed, 0) + bindparam("more", type_=Integer),
+        seconds=func.coalesce(bindparam("took", type_=Float), nodes.c.seconds),
+    )
+    .returning(
+        nodes.c.path, nodes.c.parent, nodes.c.step, nodes.c.kind, nodes.c.idx, nodes.c.remaining,
+        nodes.c.failed, nodes.c.shape, nodes.c.seconds, nodes.c.state,
+    )
+)  # fmt: skip
 
 
 def promote(connection: Connection, run: str, parent: str, number: int) -> int:
@@ -131,14 +162,14 @@ def promote(connection: Connection, run: str, parent: str, number: int) -> int:
 
 
 _UNDER_WAY = (NodeState.READY, NodeState.QUEUED, NodeState.RUNNING)
+_COUNT_UNDER_WAY = select(func.count()).where(
+    nodes.c.run_id == _RUN, nodes.c.parent == bindparam("parent"), nodes.c.state.in_(_UNDER_WAY)
+)
 
 
 def under_way(connection: Connection, run: str, parent: str) -> int:
     """Count the items of a scatter that have had their turn and have not ended."""
-    statement = select(func.count()).where(
-        nodes.c.run_id == run, nodes.c.parent == parent, nodes.c.state.in_(_UNDER_WAY)
-    )
-    return int(connection.execute(statement).scalar_one())
+    return int(connection.execute(_COUNT_UNDER_WAY, {"run": run, "parent": parent}).scalar_one())
 
 
 def seconds(connection: Connection, run: str, paths: Iterable[str]) -> dict[str, float]:
@@ -151,24 +182,28 @@ def seconds(connection: Connection, run: str, paths: Iterable[str]) -> dict[str,
 
 def scatters(connection: Connection, run: str) -> int:
     """Count the scatters of a run that are under way."""
-    statement = select(func.count()).where(
-        nodes.c.run_id == run, nodes.c.state == NodeState.RUNNING, nodes.c.kind == "scatter"
-    )
-    return int(connection.execute(statement).scalar_one())
+    return int(connection.execute(_SCATTERS, {"run": run}).scalar_one())
 
 
+_SCATTERS = select(func.count()).where(
+    nodes.c.run_id == _RUN, nodes.c.state == NodeState.RUNNING, nodes.c.kind == "scatter"
+)
+_STATES = select(nodes.c.path, nodes.c.state).where(nodes.c.run_id == _RUN, nodes.c.path.in_(_PATHS))
 def states(connection: Connection, run: str, paths: Iterable[str]) -> dict[str, NodeState]:
     """Return the states of those of ``paths`` that exist."""
-    statement = select(nodes.c.path, nodes.c.state).where(nodes.c.run_id == run, nodes.c.path.in_(list(paths)))
-    return {path: NodeState(state) for path, state in connection.execute(statement)}
+    found = connection.execute(_STATES, {"run": run, "paths": list(paths)})
+    return {path: NodeState(state) for path, state in found}
+
+
+_OUTPUTS_OF = (
+    select(nodes.c.path, _OUTPUTS).select_from(_JOINED).where(nodes.c.run_id == _RUN, nodes.c.path.in_(_PATHS))
+)
 
 
 def outputs(connection: Connection, run: str, paths: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Return the outputs of those of ``paths`` that have any."""
-    statement = (
-        select(nodes.c.path, _OUTPUTS).select_from(_JOINED).where(nodes.c.run_id == run, nodes.c.path.in_(list(paths)))
-    )
-    return {path: value for path, value in connection.execute(statement) if value is not None}
+    found = connection.execute(_OUTPUTS_OF, {"run": run, "paths": list(paths)})
+    return {path: value for path, value in found if value is not None}
 
 
 def item_outputs(connection: Connection, run: str, scatter: str) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from celeriac.journal.database import now
@@ -22,14 +22,19 @@ def add(connection: Connection, run: str, messages: list[tuple[str, dict[str, An
     if not messages:
         return []
     rows = [{"run_id": run, "kind": kind, "payload": payload} for kind, payload in messages]
-    statement = insert(outbox).values(created=now()).returning(outbox.c.id, sort_by_parameter_order=True)
-    return list(connection.execute(statement, rows).scalars())
+    return list(connection.execute(_ADD, rows).scalars())
+
+
+_ADD = insert(outbox).values(created=now()).returning(outbox.c.id, sort_by_parameter_order=True)
 
 
 def done(connection: Connection, ids: list[int]) -> None:
     """Forget what was published."""
     if ids:
-        connection.execute(delete(outbox).where(outbox.c.id.in_(ids)))
+        connection.execute(_DONE, {"ids": ids})
+
+
+_DONE = delete(outbox).where(outbox.c.id.in_(bindparam("ids", expanding=True)))
 
 
 def overdue(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from celeriac.journal.database import now
@@ -69,14 +69,18 @@ _LOCK = select(
 )
 
 
+_SHORT = _LOCK.where(runs.c.id == bindparam("run"))
+_HOLD = _SHORT.with_for_update()
+
+
 def short(connection: Connection, run: str) -> Record | None:
     """Return a run's short row: without its inputs and outputs, which may be large."""
-    return connection.execute(_LOCK.where(runs.c.id == run)).first()
+    return connection.execute(_SHORT, {"run": run}).first()
 
 
 def lock(connection: Connection, run: str) -> Record | None:
     """Return a run's short row and hold it: one scheduler a run at a time."""
-    return connection.execute(_LOCK.where(runs.c.id == run).with_for_update()).first()
+    return connection.execute(_HOLD, {"run": run}).first()
 
 
 def change(connection: Connection, run: str, old: RunState, new: RunState, **values: Any) -> None:
