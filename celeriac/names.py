@@ -14,9 +14,11 @@ CANCEL_STEP = "celeriac.cancel_step"
 OUTPUTS = "celeriac.outputs"
 SWEEP = "celeriac.sweep"
 
+_CONTAINER = "celeriac-"
+
 __all__ = [
     "ADVANCE", "CANCEL_RUN", "CANCEL_STEP", "CONTROL_QUEUE", "EXECUTE", "GATHER", "OUTPUTS", "RUN_WORKFLOW", "SETTLE",
-    "SWEEP", "container_of", "is_rabbitmq",
+    "SWEEP", "attempt_of", "container_of", "is_rabbitmq",
 ]  # fmt: skip
 
 
@@ -27,4 +29,9 @@ def is_rabbitmq(url: str) -> bool:
 
 def container_of(attempt: str) -> str:
     """Return the name of an attempt's container."""
-    return f"celeriac-{attempt}"
+    return f"{_CONTAINER}{attempt}"
+
+
+def attempt_of(container: str) -> str:
+    """Return the attempt whose container has this name."""
+    return container.removeprefix(_CONTAINER)

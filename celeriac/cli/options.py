@@ -27,6 +27,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     tools.add_argument("--no-match-user", action="store_true", help="run containers as the image's user, not as you")
     tools.add_argument("--no-read-only", action="store_true", help="let tools write to their container's file system")
     tools.add_argument("--custom-net", metavar="NETWORK", help="the network of tools with NetworkAccess")
+    tools.add_argument(
+        "--reuse-container",
+        action="store_true",
+        help="run the items of a scattered step one after the other in one container",
+    )
     tools.add_argument("--disable-pull", action="store_true", help="never fetch images")
     tools.add_argument("--force-docker-pull", action="store_true", help="fetch images even if they are here")
     tools.add_argument("--strict-memory-limit", action="store_true", help="end tools that use more than they ask for")
@@ -107,6 +112,7 @@ def run_options(args: argparse.Namespace, settings: Any, *, outdir: str | None, 
         match_user=not args.no_match_user,
         read_only=not args.no_read_only,
         custom_network=args.custom_net,
+        reuse_container=args.reuse_container,
         pull=not args.disable_pull,
         force_pull=args.force_docker_pull,
         strict_memory_limit=args.strict_memory_limit,

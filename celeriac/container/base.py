@@ -41,6 +41,16 @@ class Image:
 
 
 @dataclass(frozen=True)
+class Sharing:
+    """Who may run in one container, one after the other: commands of one group that have all else in common."""
+
+    group: str  # such as a step of a run
+    own: Path  # the command's own directory on the host: it writes nowhere else
+    directory: Path  # on the host, on the same file system: for what such a container sees
+    inputs: str  # the directory in the container that inputs lie below
+
+
+@dataclass(frozen=True)
 class ContainerSpec:
     """What only a container has."""
 
@@ -54,6 +64,7 @@ class ContainerSpec:
     allow_pull: bool = True
     force_pull: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
+    sharing: Sharing | None = None  # None: a container of its own
 
 
 @dataclass(frozen=True)

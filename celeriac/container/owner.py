@@ -11,6 +11,8 @@ from celeriac.container import identity
 HOST = "celeriac.host"
 #: The attempt that it runs.
 ATTEMPT = "celeriac.attempt"
+#: Set for a container that runs several attempts, one after the other: its name tells which one it runs.
+SHARED = "celeriac.shared"
 #: ``PID:START:NAMESPACE``: START in clock ticks since boot, NAMESPACE the inode of the pid namespace.
 OWNER = "celeriac.owner"
 

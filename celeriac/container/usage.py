@@ -11,10 +11,11 @@ between two looks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from celeriac.container.cgroup.reading import Reading
-from celeriac.errors import ContainerError
+from celeriac.errors import CommandNotFound, ContainerError
 
 #: Seconds until the second look (the first is at the start), and at most between two.
 FIRST, MOST = 0.02, 1.0
@@ -86,3 +87,15 @@ def note(error: ContainerError, peak_memory: int | None, cpu_seconds: float | No
         if value is not None:
             error.fields.setdefault(key, value)
     return error
+
+
+@contextmanager
+def telling(usage: Usage) -> Iterator[None]:
+    """Write what was used into an error that ends a tool that did run."""
+    try:
+        yield
+    except CommandNotFound:
+        raise
+    except ContainerError as error:
+        note(error, usage.peak_memory, usage.cpu_seconds)
+        raise

@@ -61,7 +61,9 @@ def _request(engine: Engine, run: Record, work: Work, document: Document, place:
     tool = document.tool(node.step)
     known = {short(port["id"]) for port in tool.tool["inputs"]}
     queue = _queue(engine, run, claimed.queue)
-    retry = document.graph.at(node.step).retry
+    process = document.graph.at(node.step)
+    wanted = options.reuse_container if process.reuse_container is None else process.reuse_container
+    shares = wanted and "[" in claimed.path
     return JobRequest(
         tool=tool,
         inputs={name: value for name, value in inputs.items() if name in known},
@@ -72,7 +74,7 @@ def _request(engine: Engine, run: Record, work: Work, document: Document, place:
         granted=Resources(**claimed.granted) if claimed.granted else None,
         limited=engine.limited,
         max_runtime=queue.max_runtime if queue else None,
-        temporary=retry.exit_codes if retry else frozenset(),
+        temporary=process.retry.exit_codes if process.retry else frozenset(),
         queue=claimed.queue,
         gpus=slot.gpus,
         labels={
@@ -82,6 +84,7 @@ def _request(engine: Engine, run: Record, work: Work, document: Document, place:
             "celeriac.host": engine.boot,
             "celeriac.owner": engine.owner,
         },
+        group=f"{run.id}/{node.step}" if shares else "",
         own=str(engine.directory(run.id, options)),
         digests=engine.digests,
         earlier=earlier(engine, claimed),

@@ -80,6 +80,7 @@ def _translate(process: Any, versions: dict[str, str], version: str) -> Process:
         cuda=_requires(process, "http://commonwl.org/cwltool#CUDARequirement"),
         queue=_queue(process),
         retry=_retry(process),
+        reuse_container=_reuse_container(process),
         cwl_version=version,
     )
 
@@ -127,6 +128,22 @@ def _retry(process: Any) -> Retry | None:
     if not isinstance(codes, list) or not all(_is_number(code, int) for code in codes):
         raise _bad_retry(f"its field 'exitCodes' is {codes!r}: a list of whole numbers was expected")
     return Retry(attempts, delay, frozenset(codes))
+
+
+def _reuse_container(process: Any) -> bool | None:
+    """Whether a `celeriac:reuse-container` hint lets items of a scattered step share a container; None: no hint."""
+    hint = _hint(process, "reuse-container")
+    if hint is None:
+        return None
+    unknown = sorted(set(hint) - {"class", "enable"})
+    enable = hint.get("enable", True)
+    if unknown or not isinstance(enable, bool):
+        problem = f"'{unknown[0]}' is no field of it" if unknown else f"its field 'enable' is {enable!r}"
+        raise DocumentError(
+            f"the hint celeriac:reuse-container can't be understood: {problem}",
+            hint="write it as `celeriac:reuse-container: {}`, or as `{enable: false}` where it is to be off",
+        )
+    return enable
 
 
 def _is_number(value: Any, *kinds: type) -> bool:

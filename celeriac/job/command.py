@@ -10,7 +10,7 @@ from typing import Any
 from cwltool.job import JobBase
 from cwltool.utils import HasReqsHints
 
-from celeriac.container.base import Command, ContainerSpec, Image
+from celeriac.container.base import Command, ContainerSpec, Image, Sharing
 from celeriac.errors import CommandNotFound, UnsupportedError
 from celeriac.job.options import RunOptions
 from celeriac.job.place import Place
@@ -127,8 +127,16 @@ def container_command(job: JobBase, request: JobRequest, image: Image, mounts: M
             allow_pull=options.pull,
             force_pull=options.force_pull,
             labels=request.labels,
+            sharing=_sharing(job, request),
         ),
     )
+
+
+def _sharing(job: JobBase, request: JobRequest) -> Sharing | None:
+    if not request.group:
+        return None
+    root = request.place.root
+    return Sharing(request.group, own=root, directory=root.parent, inputs=job.builder.stagedir)
 
 
 def _limits(job: JobBase, request: JobRequest) -> tuple[int | None, float | None]:

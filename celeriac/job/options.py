@@ -19,6 +19,7 @@ class RunOptions:
     match_user: bool = True  # the invoking uid:gid inside containers
     read_only: bool = True  # the root file system of containers
     custom_network: str | None = None
+    reuse_container: bool = False  # the items of every scattered step run one after the other in one container
     pull: bool = True
     force_pull: bool = False
     strict_memory_limit: bool = False

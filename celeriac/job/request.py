@@ -34,6 +34,7 @@ class JobRequest:
     temporary: frozenset[int] = frozenset()  # exit codes that mean so, beside the tool's temporaryFailCodes
     max_runtime: float | None = None  # seconds, the queue's limit
     labels: Mapping[str, str] = field(default_factory=dict)
+    group: str = ""  # jobs of one group may run in one container, one after the other; "": this one may not
     own: str = ""  # the run's directory: checksums of large files there are as good as new
     digests: Digests = field(default_factory=Digests)
     earlier: Earlier | None = None  # whom to ask for the outputs of an equal job; None: nobody

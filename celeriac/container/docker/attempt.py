@@ -16,7 +16,9 @@ from celeriac.container.docker.connection import NO_ANSWER, Connection
 from celeriac.container.docker.fence import Fence
 from celeriac.container.docker.follow import Follower
 from celeriac.container.docker.images import Images
+from celeriac.container.docker.layout import CantShare
 from celeriac.container.docker.options import DockerOptions
+from celeriac.container.docker.pool import Pool
 from celeriac.container.docker.refusals import refused
 from celeriac.container.docker.state import State
 from celeriac.container.docker.streams import Streams
@@ -24,9 +26,8 @@ from celeriac.container.docker.usage import ContainerUsage
 from celeriac.container.docker.verdict import KILLED, failure
 from celeriac.container.ending import Ending
 from celeriac.container.files import open_input, open_output
-from celeriac.container.usage import Usage, note
+from celeriac.container.usage import telling
 from celeriac.container.wakeup import Wakeup
-from celeriac.errors import CommandNotFound, ContainerError
 
 log = logging.getLogger(__name__)
 
@@ -41,17 +42,29 @@ class Host:
         self.connection = Connection(options)
         self.images = Images(self.connection, options.lock_directory)
         self._fence = Fence(self.connection, self.images)
+        self._pool = Pool(self.connection, self.images, self._fence)
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Remove what nobody uses, let go of connections."""
+        self._pool.close()
         self.connection.close()
 
     def run(self, command: Command, cancel: CancelToken) -> ExitReport:
         """Run a command to its end; see :class:`~celeriac.container.base.Runner`."""
         if command.container is None:
             raise ValueError(f"'{command.name}' has no container")
-        image = command.container.image.name
-        with ExitStack() as files, self._answering(command, image):
+        with self._answering(command, command.container.image.name):
+            if command.container.sharing is not None:
+                try:
+                    return self._pool.run(command, command.container, cancel)
+                except CantShare as why:
+                    log.debug("'%s' gets a container of its own: %s", command.name, why)
+                command = replace(command, container=replace(command.container, sharing=None))
+            return self._run_alone(command, cancel)
+
+    def _run_alone(self, command: Command, cancel: CancelToken) -> ExitReport:
+        assert command.container
+        with ExitStack() as files:
             stdin = files.enter_context(open_input(command.stdin)) if command.stdin else None
             container = self._fence.create(command, command.container, cancel)
             try:
@@ -86,7 +99,7 @@ class Host:
         with (
             Wakeup(cancel) as wakeup,
             closing(ContainerUsage(self.connection, container, command.memory)) as usage,
-            _telling(usage),
+            telling(usage),
         ):
             follower = Follower(
                 self.connection,
@@ -129,18 +142,6 @@ class Host:
             return State.of(self.connection.client.inspect_container(container))
         except NO_ANSWER:
             return state
-
-
-@contextmanager
-def _telling(usage: Usage) -> Iterator[None]:
-    """Write what was used into an error that ends a tool that did run."""
-    try:
-        yield
-    except CommandNotFound:
-        raise
-    except ContainerError as error:
-        note(error, usage.peak_memory, usage.cpu_seconds)
-        raise
 
 
 def _outputs(command: Command, files: ExitStack) -> tuple[BinaryIO, BinaryIO]:

@@ -12,7 +12,10 @@ from docker.types import DeviceRequest, LogConfig, Mount
 from docker.utils import parse_bytes
 
 from celeriac.container.base import Command, ContainerSpec
+from celeriac.container.owner import SHARED
 
+#: What a container that commands share runs: any image that has it will do.
+SHELL = "sh"
 #: The least memory that an engine lets a container have (bytes).
 MIN_MEMORY = 6 * 2**20
 #: The least share of a CPU.
@@ -34,6 +37,24 @@ def container_arguments(
     command: Command, spec: ContainerSpec, image_id: str, labels: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return the keywords of ``APIClient.create_container`` but ``host_config``."""
+    arguments = _arguments(command, spec, image_id, labels)
+    return arguments | _as_shared(arguments) if spec.sharing else arguments
+
+
+def _as_shared(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what differs where commands share a container: a shell waits there for orders."""
+    return {
+        "entrypoint": [SHELL],
+        "command": [],
+        "environment": {},
+        "working_dir": "/",
+        "labels": {**arguments["labels"], SHARED: "yes"},
+        "stdin_open": True,  # and closed with our end of it: then the shell ends, and its container
+        "healthcheck": {"test": ["NONE"]},  # its processes would be taken for a command's
+    }
+
+
+def _arguments(command: Command, spec: ContainerSpec, image_id: str, labels: Mapping[str, str]) -> dict[str, Any]:
     return {
         "image": image_id,
         "command": list(command.argv),  # the image's entrypoint stays
@@ -57,7 +78,8 @@ def host_arguments(command: Command, spec: ContainerSpec, *, is_local: bool) -> 
     """
     options: dict[str, Any] = {
         "init": True,  # reaps, passes signals on: SIGTERM ends a shell script as PID 1 at once
-        "auto_remove": False,  # or its exit code could be gone before it is read
+        # its exit code could be gone before it is read; of a shell that commands share nobody asks for one
+        "auto_remove": spec.sharing is not None,
         "log_config": LogConfig(type="none"),
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],

@@ -71,6 +71,24 @@ class Fence:
         self._connection.options.reach("create.after")
         return str(answer["Id"])
 
+    def rename(self, container: str, command: Command) -> bool:
+        """Give a container that commands share the name of the next one; return whether it is there to take it.
+
+        Raises :class:`~celeriac.errors.NameTaken` as :meth:`create` does.
+        """
+        for last_try in (False, True):
+            try:
+                self._connection.client.rename(container, container_name(command.name))
+                return True
+            except NotFound:
+                return False
+            except APIError as error:
+                if last_try or error.status_code != _HTTP_CONFLICT:
+                    log.debug("the container %s can't be renamed: %s", container, error)
+                    return False
+                self._clear_name(command, error)
+        raise AssertionError("unreachable")
+
     def _clear_name(self, command: Command, conflict: APIError) -> None:
         """Remove a dead holder of the name: its name is the fence between two attempts."""
         name = container_name(command.name)

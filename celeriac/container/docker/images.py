@@ -27,6 +27,7 @@ class Images:
         self._guard = threading.Lock()
         self._ids: dict[Image, str] = {}
         self._fetched: set[Image] = set()
+        self._entrypoints: dict[str, list[str]] = {}
 
     def identify(self, image: Image, *, allow_pull: bool, force_pull: bool, cancel: CancelToken) -> str:
         """Return an image's id, fetched if need be; see :meth:`celeriac.container.base.Runner.prepare`."""
@@ -42,6 +43,13 @@ class Images:
         with self._guard:
             self._ids[image] = found
         return found
+
+    def entrypoint(self, identity: str) -> list[str]:
+        """Return what an image puts before each command; raises what the engine says."""
+        if identity not in self._entrypoints:
+            found = self._inspect(identity).get("Config") or {}
+            self._entrypoints[identity] = list(found.get("Entrypoint") or ())
+        return self._entrypoints[identity]
 
     def forget(self, image: Image) -> None:
         """Ask the engine again next time: it had the image no more."""

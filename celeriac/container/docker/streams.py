@@ -20,6 +20,16 @@ class OutputFailed(Exception):
     """A tool's output could not be written to its file."""
 
 
+def attach(connection: Connection, container: str, *, stdin: bool) -> tuple[socket.socket, Any]:
+    """Return a container's attached socket, which never blocks, and what is to be closed with it."""
+    params = {"stdout": 1, "stderr": 1, "stream": 1, "stdin": int(stdin)}
+    attached: Any = connection.client.attach_socket(container, params)
+    # a descriptor of our own: the SDK's object is no socket but a reader of one
+    own = socket.socket(fileno=os.dup(attached.fileno()))
+    own.setblocking(False)
+    return own, getattr(attached, "_response", attached)  # what the SDK keeps the socket by
+
+
 class Streams:
     """Output from the engine to two files, input from a file to the engine.
 
@@ -41,12 +51,7 @@ class Streams:
         self._stdin = stdin
         self._input_cut = False
         self._to_send = memoryview(b"")
-        params = {"stdout": 1, "stderr": 1, "stream": 1, "stdin": int(stdin is not None)}
-        attached: Any = connection.client.attach_socket(container, params)
-        self._response = getattr(attached, "_response", attached)  # what the SDK keeps the socket by
-        # a descriptor of our own: the SDK's object is no socket but a reader of one
-        self._socket = socket.socket(fileno=os.dup(attached.fileno()))
-        self._socket.setblocking(False)
+        self._socket, self._response = attach(connection, container, stdin=stdin is not None)
 
     @property
     def fd(self) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from celeriac.container.cgroup.hierarchy import Hierarchy, hierarchies
@@ -80,6 +81,39 @@ class ContainerUsage(Usage):
             return None
         self.every(ASK_EVERY)
         return reading_of(answer)
+
+
+class SharedUsage(Usage):
+    """Looks at what one command uses in a container that others have used before it."""
+
+    def __init__(self, groups: Mapping[str, str], limit: int | None, watch: OomWatch | None) -> None:
+        super().__init__(self._see, limit)
+        self._memory, self._cpu = groups.get("memory"), groups.get("cpu")
+        self._watch = watch
+        # a mark that can't be set back (but root may, in version 1) would be the others'
+        self._has_mark = _set_back(f"{self._memory}/memory.max_usage_in_bytes")
+        before = read(None, self._cpu)
+        self._before = (before.cpu_seconds if before else None) or 0.0
+
+    def was_oom_killed(self) -> bool:
+        """Tell whether the kernel ended a process for want of memory: the first one is the container's last."""
+        return bool(self.oom_kills) or (self._watch is not None and self._watch.rang())
+
+    def _see(self) -> Reading | None:
+        found = read(self._memory, self._cpu)
+        if found is None:
+            return None
+        seconds = None if found.cpu_seconds is None else found.cpu_seconds - self._before
+        return replace(found, cpu_seconds=seconds, high_water=found.high_water if self._has_mark else None)
+
+
+def _set_back(path: str) -> bool:
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.write("0")
+    except OSError:
+        return False
+    return True
 
 
 def find(container: str, trees: Mapping[str, Hierarchy]) -> dict[str, str]:
