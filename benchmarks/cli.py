@@ -13,6 +13,7 @@ from benchmarks.gauges import Gauge
 from benchmarks.measure import adopt_orphans
 from benchmarks.outcomes import Reading
 from benchmarks.report import Report
+from benchmarks.tables import paper
 from benchmarks.turns import Limits, plan, read, take_turns
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log = Console(stderr=True, highlight=False)
 
     def say(text: str) -> None:
-        log.print(text, markup=False)
+        log.print(text, markup=False, soft_wrap=True)
 
     seats = plan(wanted, chosen, limits)
     readings = [Reading(gauge.name) for gauge in dials]
@@ -45,9 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for gauge, reading in zip(dials, readings, strict=True):
             read(gauge, reading, limits, say)
     except KeyboardInterrupt:
-        report.draw(Console())
+        report.draw(paper())
         return INTERRUPTED  # and the report of the last whole session stays
-    report.draw(Console())
+    report.draw(paper())
     if folder := options.output or (RESULTS if _is_whole(options) else None):
         report.save(folder)
     return int(options.strict and report.missed)

@@ -41,11 +41,12 @@ class Report:
     def sheets(self) -> list[Sheet]:
         """Return the tables: side by side, memory, targets and all other figures."""
         head = ["work", "what", "measured", "at most", "verdict"]
-        return [
+        sheets = [
             self.side_by_side(),
             Sheet("Median peak memory of the process tree, MiB", self._by_runner(lambda r: r.peak_mib)),
             Sheet("Figures", [head, *map(_verdict, self.verdicts), *_unread(self.readings)], words=2),
         ]
+        return [sheet for sheet in sheets if len(sheet.rows) > 1]
 
     def side_by_side(self) -> Sheet:
         """Return the seconds of all runners, and our ratio to the baseline with its target."""

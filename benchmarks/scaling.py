@@ -15,6 +15,7 @@ from benchmarks.gauges import runs
 from benchmarks.growth import Growth
 from benchmarks.measure import adopt_orphans
 from benchmarks.outcomes import Reading
+from benchmarks.tables import paper
 from benchmarks.targets import OURS
 from benchmarks.turns import Limits, Say, Seat, plan, read, take_turns
 from benchmarks.works import scatter, startup
@@ -28,7 +29,7 @@ _ONCE = 10_000
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, write; return 130 for Ctrl-C, else 0."""
     options = _parser().parse_args(arguments)
-    log, out = Console(stderr=True, highlight=False), Console()
+    log, out = Console(stderr=True, highlight=False), paper()
     limits = Limits(repeat=options.repeat, timeout=options.timeout)
     ours = runners.find(OURS)
     seats = plan([startup.work(), *map(scatter.work, options.items)], [ours], limits)
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     growth = Growth(machine.facts([ours]), first, others, readings)
 
     def say(text: str) -> None:
-        log.print(text, markup=False)
+        log.print(text, markup=False, soft_wrap=True)
 
     adopt_orphans()
     try:

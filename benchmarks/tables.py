@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
+
+#: Columns of a page that no terminal shows.
+_WIDTH = 120
+
+
+def paper() -> Console:
+    """Return where tables are printed: standard output, wide enough if it is no terminal."""
+    return Console(width=None if sys.stdout.isatty() else _WIDTH)
 
 
 @dataclass(frozen=True)
