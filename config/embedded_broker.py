@@ -23,7 +23,7 @@ class Channel(memory.Channel):  # type: ignore[misc]
     arrived = threading.Event()
 
     def _put(self, queue: str, message: Any, **kwargs: Any) -> None:
-        super()._put(queue, message, **kwargs)
+        super()._put(queue, message, **kwargs)  # type: ignore[no-untyped-call]
         self.arrived.set()
 
 
@@ -32,12 +32,13 @@ class Transport(memory.Transport):  # type: ignore[misc]
 
     Channel = Channel
 
-    def drain_events(self, connection: Any, timeout: float | None = None) -> None:
+    def drain_events(self, connection: Any, timeout: Any = None, **kwargs: Any) -> None:
         """Deliver a message; raises TimeoutError when there is none for so many seconds."""
         until = None if timeout is None else time.monotonic() + timeout
         while True:
             Channel.arrived.clear()
             try:
+                assert self.cycle is not None
                 self.cycle.get(self._deliver, timeout=timeout)
                 return
             except Empty:

@@ -125,7 +125,7 @@ def _execute(
                 report = run_tool(engine, claims.run, one, place, token, slot)
                 report = _handed_back(engine, report, token, one.title)
                 _for_the_next(shared)
-            go_on = go_on and (report.outcome is Outcome.SUCCESS or options.on_error != "stop")
+            go_on = go_on and (report.outcome is not Outcome.PERMANENT or options.on_error != "stop")
             reports.add(Done(attempt, one.title, report, place, token, began, time.monotonic()))
         reports.write()
     finally:
