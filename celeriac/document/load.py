@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cwltool.context import LoadingContext
-from cwltool.load_tool import fetch_document, make_tool, resolve_and_validate_document, resolve_tool_uri
+from cwltool.load_tool import default_loader, fetch_document, make_tool, resolve_and_validate_document, resolve_tool_uri
 from cwltool.process import Process
 from cwltool.resolver import resolve_local
 from cwltool.workflow import Workflow, default_make_tool
 
 from celeriac.document.faults import check_source, display, translate_error
+from celeriac.document.fetch import read_quickly
+from celeriac.document.once import Loading
 from celeriac.document.schemas import SchemaCache
 from celeriac.document.snapshot import Recorder, Snapshot, replay
 from celeriac.errors import CeleriacError, DocumentError
@@ -37,6 +39,7 @@ class Document:
     context: LoadingContext | None = None
     source: Any = None  # the main file as it was read, for --pack and the like
     _tools: dict[str, Process] = field(default_factory=dict, repr=False)  # by step path, as they are asked for
+    _inner: dict[str, dict[str, Process]] = field(default_factory=dict, repr=False)  # by a workflow's path, then step
 
     @property
     def hash(self) -> str:
@@ -48,9 +51,16 @@ class Document:
         found = self._tools.get(step)
         if found is None:
             scope, _, name = step.rpartition("/")
-            parent: Any = self.tool(scope) if step else None
-            found = next(s for s in parent.steps if short(s.id) == name).embedded_tool if step else self.process
+            found = self._steps(scope)[name] if step else self.process
             self._tools[step] = found
+        return found
+
+    def _steps(self, scope: str) -> dict[str, Process]:
+        """Return the processes of a workflow's steps by their names."""
+        found = self._inner.get(scope)
+        if found is None:
+            workflow: Any = self.tool(scope)
+            found = self._inner[scope] = {short(step.id): step.embedded_tool for step in workflow.steps}
         return found
 
 
@@ -100,7 +110,7 @@ def load_snapshot(snapshot: Snapshot, schemas: SchemaCache | None = None) -> Doc
 
 def loading_context(fetcher: Any, overrides: list[Any]) -> LoadingContext:
     """Return how we have cwltool load documents."""
-    return LoadingContext(
+    return Loading(
         {
             "construct_tool_object": default_make_tool,
             "disable_js_validation": True,  # it would start node; our engine reports its own errors
@@ -119,6 +129,8 @@ def _load(
 ) -> tuple[Any, LoadingContext, Process]:
     if schemas is not None:
         schemas.install()
+    context.loader = default_loader(context.fetcher_constructor)
+    read_quickly(context.loader, uri)
     context, source, uri = fetch_document(uri, context)
     check_source(source, uri)
     context, uri = resolve_and_validate_document(context, source, uri)

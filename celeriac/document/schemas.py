@@ -2,17 +2,19 @@
 
 cwltool parses the schema of each CWL version anew in every process: 0.3 s each, most of what a short
 run takes. The parsed form is pickled under the cache directory, named by the versions of cwltool
-and schema-salad, and put where cwltool looks (``process.SCHEMA_CACHE``). A file that is not this
+and schema-salad, and read when cwltool looks for it (``process.SCHEMA_CACHE``). A file that is not this
 user's own, or can't be read back, is ignored and written anew.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import pickle
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,10 +24,14 @@ from cwltool import process
 from cwltool.update import INTERNAL_VERSION
 from schema_salad.ref_resolver import Loader
 
+from celeriac.document import once
+
 log = logging.getLogger(__name__)
 
 #: The last is the version that cwltool brings documents to: it loads the tools of a workflow as that.
 VERSIONS = ("v1.0", "v1.1", "v1.2", INTERNAL_VERSION)
+#: The name under which the types that every process knows are kept.
+_TYPES = "types"
 #: The entries of the metaschema that cwltool looks up (``Process.__init__``).
 _USED = (
     "https://w3id.org/cwl/salad#Any",
@@ -42,34 +48,48 @@ class SchemaCache:
         self._known: set[str] | None = None
 
     def install(self) -> None:
-        """Give cwltool what earlier processes parsed. Once; cheap when there is nothing."""
+        """Have cwltool find what earlier processes parsed. Once."""
         if self._known is not None:
             return
         self._known = set()
-        for name in VERSIONS:
-            path = self._path(name)
-            if name in process.SCHEMA_CACHE or not _is_mine(path):
-                continue
-            try:
-                process.SCHEMA_CACHE[name] = _unpack(pickle.loads(path.read_bytes()))
-                self._known.add(name)
-            except Exception as error:
-                log.debug("schema cache %s ignored: %s", path, error)
+        process.SCHEMA_CACHE = _Kept(process.SCHEMA_CACHE, lambda name: self._read(name, _unpack))
+        types = self._read(_TYPES, lambda data: once.Types(**data))
+        once.install(types or self._make_types())
 
     def save(self) -> None:
         """Keep what this process parsed."""
         known = self._known if self._known is not None else set()
         for name in set(process.SCHEMA_CACHE).intersection(VERSIONS) - known:
             known.add(name)
-            try:
-                self._write(self._path(name), pickle.dumps(_pack(process.SCHEMA_CACHE[name]), protocol=5))
-            except Exception as error:
-                log.debug("schema %s can't be kept: %s", name, error)
+            self._keep(name, lambda name=name: _pack(process.SCHEMA_CACHE[name]))  # type: ignore[misc]
+
+    def _make_types(self) -> once.Types:
+        made = once.Types.make()
+        self._keep(_TYPES, lambda: dict(vars(made)))
+        return made
+
+    def _read(self, name: str, unpack: Callable[[Any], Any]) -> Any:
+        """Return what was kept under a name, None for nothing."""
+        path = self._path(name)
+        if not _is_mine(path):
+            return None
+        try:
+            found = unpack(pickle.loads(path.read_bytes()))
+        except Exception as error:
+            log.debug("schema cache %s ignored: %s", path, error)
+            return None
+        if self._known is not None:
+            self._known.add(name)
+        return found
+
+    def _keep(self, name: str, pack: Callable[[], Any]) -> None:
+        try:
+            self._write(self._path(name), pickle.dumps(pack(), protocol=5))
+        except Exception as error:
+            log.debug("schema %s can't be kept: %s", name, error)
 
     def _path(self, name: str) -> Path:
-        python = f"{sys.version_info.major}.{sys.version_info.minor}"
-        key = f"{name}-{version('cwltool')}-{version('schema-salad')}-{python}"
-        return self._directory / f"schema-{key}.pickle"
+        return self._directory / f"schema-{name}-{_versions()}.pickle"
 
     def _write(self, path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -77,6 +97,27 @@ class SchemaCache:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
         os.replace(name, path)
+
+
+class _Kept(dict[str, Any]):
+    """What cwltool has parsed, by version; it looks here before it parses another."""
+
+    def __init__(self, parsed: Mapping[str, Any], read: Callable[[str], Any]) -> None:
+        super().__init__(parsed)
+        self._read = read
+
+    def __contains__(self, version: object) -> bool:
+        if super().__contains__(version):
+            return True
+        found = self._read(version) if version in VERSIONS else None
+        if found is not None:
+            self[str(version)] = found
+        return found is not None
+
+
+@functools.cache
+def _versions() -> str:
+    return f"{version('cwltool')}-{version('schema-salad')}-{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def _pack(schema: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import urllib.parse
+from collections import Counter
 from typing import Any
 
 from celeriac.errors import DocumentError
@@ -24,27 +25,39 @@ NAMESPACE = "urn:celeriac:"
 
 def short(identifier: str) -> str:
     """Return the last part of a CWL identifier: ``file:///x.cwl#main/align/out`` -> ``out``."""
-    parsed = urllib.parse.urlparse(identifier)
-    return (parsed.fragment or parsed.path).split("/")[-1]
+    fragment = identifier.partition("#")[2]
+    return (fragment or urllib.parse.urlparse(identifier).path).rpartition("/")[2]
 
 
 def translate(process: Any) -> Process:
     """Return the graph's value of a cwltool ``Process``, with all that it contains."""
-    versions: dict[str, str] = {}
-    _note_versions(process, versions)
-    return _translate(process, versions, "v1.2")
+    known = _Known()
+    _note_versions(process, known)
+    return _translate(process, known, "v1.2")
 
 
-def _note_versions(process: Any, versions: dict[str, str]) -> None:
+class _Known:
+    """What is known of a document's parts. Steps that run the same may share a process: it is looked at once."""
+
+    def __init__(self) -> None:
+        self.noted: set[int] = set()  # processes, by their identity
+        self.versions: dict[str, str] = {}  # of each file
+        self.translated: dict[tuple[int, str], Process] = {}
+
+
+def _note_versions(process: Any, known: _Known) -> None:
     """Note the CWL version of each file: cwltool, which updates files in place, knows it at the first load only.
 
     What a file is updated to is newer than what any file can be.
     """
+    if id(process) in known.noted:
+        return
+    known.noted.add(id(process))
     file, version = _file(process), process.metadata.get(_ORIGINAL)
     if file and version:
-        versions[file] = min(version, versions.get(file, version))
+        known.versions[file] = min(version, known.versions.get(file, version))
     for step in getattr(process, "steps", ()):
-        _note_versions(step.embedded_tool, versions)
+        _note_versions(step.embedded_tool, known)
 
 
 def _file(process: Any) -> str:
@@ -52,9 +65,16 @@ def _file(process: Any) -> str:
     return str(urllib.parse.urldefrag(process.tool["id"])[0]) if "://" in process.tool["id"] else ""
 
 
-def _translate(process: Any, versions: dict[str, str], version: str) -> Process:
+def _translate(process: Any, known: _Known, version: str) -> Process:
     """Translate a process; ``version`` is that of the file around it."""
-    version = versions.get(_file(process), version)
+    version = known.versions.get(_file(process), version)
+    found = known.translated.get((id(process), version))
+    if found is None:
+        found = known.translated[id(process), version] = _translated(process, known, version)
+    return found
+
+
+def _translated(process: Any, known: _Known, version: str) -> Process:
     tool = process.tool
     kind = _KINDS.get(tool["class"])
     if kind is None:
@@ -65,7 +85,7 @@ def _translate(process: Any, versions: dict[str, str], version: str) -> Process:
     outputs: tuple[Port, ...] = ()
     if kind is Kind.WORKFLOW:
         sources = _source_names(process)
-        steps = _steps(process, sources, versions, version)
+        steps = _steps(process, sources, known, version)
         outputs = tuple(_out_port(port, sources) for port in tool["outputs"])
     return Process(
         kind=kind,
@@ -87,9 +107,9 @@ def _translate(process: Any, versions: dict[str, str], version: str) -> Process:
 
 def _check_unique(entries: Any, field: str) -> None:
     """cwltool takes the last of two entries with one name, and says nothing."""
-    names = [short(entry["id"]) for entry in entries]
-    for name in names:
-        if names.count(name) > 1:
+    counted = Counter(short(entry["id"]) for entry in entries)
+    for name, number in counted.items():
+        if number > 1:
             raise DocumentError(f"two {field} are called '{name}'", hint="give each a name of its own")
 
 
@@ -173,11 +193,11 @@ def _source_names(process: Any) -> dict[str, str]:
     return names
 
 
-def _steps(process: Any, sources: dict[str, str], versions: dict[str, str], version: str) -> dict[str, Step]:
+def _steps(process: Any, sources: dict[str, str], known: _Known, version: str) -> dict[str, Step]:
     # cwltool shuffles its steps: take the document's order
     order = {entry["id"]: number for number, entry in enumerate(process.tool["steps"])}
     ordered = sorted(process.steps, key=lambda step: order.get(step.id, 0))
-    return {short(step.id): _step(step, sources, _translate(step.embedded_tool, versions, version)) for step in ordered}
+    return {short(step.id): _step(step, sources, _translate(step.embedded_tool, known, version)) for step in ordered}
 
 
 def _step(step: Any, sources: dict[str, str], process: Process) -> Step:
