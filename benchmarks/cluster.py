@@ -129,7 +129,11 @@ class Client:
     def outputs(self, results: Sequence[Any]) -> list[Any]:
         """Wait for the outputs of runs; raises what a run failed of, or Celery's TimeoutError."""
         deadline = time.monotonic() + self.cluster.timeout
-        return [result.get(timeout=max(0.1, deadline - time.monotonic())) for result in results]
+        try:
+            return [result.get(timeout=max(0.1, deadline - time.monotonic())) for result in results]
+        finally:
+            for result in results:
+                result.backend = None  # one that goes unanswered would ask for Redis, which may have ended by then
 
     def run(self, case: Case) -> tuple[str, Any]:
         """Run a case to its end; returns the run's id and its outputs."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+import secrets
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.cluster import CORES, Client, Cluster, cluster
 from benchmarks.gauges.base import Gauge
-from benchmarks.works import scatter
+from benchmarks.works import Case, scatter
 
 WORKERS = ("one", "two")
 #: Steps of each run.
@@ -40,15 +42,16 @@ def figures(count: int, seconds: float) -> dict[str, float]:
 
 def _seconds(site: Cluster, client: Client, count: int) -> float:
     """Run so many; returns the seconds from the first message to the last run's outputs."""
-    folder = site.folder / "documents"  # all have one document, as they would have
-    folder.mkdir(exist_ok=True)
-    cases, results = [], []
+    cases = [_case(site.folder / secrets.token_hex(4)) for _ in range(count)]
+    cases = [replace(case, document=cases[0].document) for case in cases]  # all have one, as they would have
     start = time.perf_counter()
-    for _ in range(count):
-        cases.append(scatter.work(STEPS).write(folder, random.randrange(10**6, 10**9)))
-        results.append(client.submit(cases[-1]))
-    outputs = client.outputs(results)
+    outputs = client.outputs([client.submit(case) for case in cases])
     seconds = time.perf_counter() - start
     for case, made in zip(cases, outputs, strict=True):
         site.check(made, case)
     return seconds
+
+
+def _case(folder: Path) -> Case:
+    folder.mkdir()
+    return scatter.work(STEPS).write(folder, random.randrange(10**6, 10**9))
