@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from celeriac.container.base import Command, ContainerSpec, Mount, Sharing
 
+#: Characters of a command line, with its environment, that take a shell longer to read than a container to start.
+LONG = 50_000
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -33,10 +35,12 @@ def layout(command: Command, spec: ContainerSpec, sharing: Sharing) -> Layout:
     """Return where a command's mounts go; raises :class:`CantShare`."""
     if not spec.read_only:
         raise CantShare("what it writes to its root file system would be there for the next one")
-    if spec.user is None:
-        raise CantShare("it runs as the image's user")
+    if (spec.user or "").partition(":")[0] != str(os.geteuid()):
+        raise CantShare("it runs as another user, who may not write where this one says")
     if any(not _VARIABLE.fullmatch(name) for name in command.env):
         raise CantShare("a shell can't set a variable of its environment")
+    if sum(map(len, (*command.argv, *command.env.values()))) > LONG:
+        raise CantShare("its command line is too long to be told to a shell, which reads one byte at a time")
     kinds: dict[str, list[Mount]] = {"own": [], "inputs": [], "fixed": []}
     for mount in spec.mounts:
         kinds[_kind(mount, sharing)].append(mount)

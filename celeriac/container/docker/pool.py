@@ -13,7 +13,7 @@ from celeriac.container.docker.connection import Connection
 from celeriac.container.docker.fence import Fence
 from celeriac.container.docker.images import Images
 from celeriac.container.docker.layout import CantShare, Layout, Unfit, key, layout
-from celeriac.container.docker.room import Room
+from celeriac.container.docker.room import Room, check
 from celeriac.container.docker.shared import Shared
 from celeriac.errors import NameTaken
 
@@ -39,6 +39,7 @@ class Pool:
         """Run a command in a container of its kind; raises :class:`CantShare` where nothing was run."""
         assert spec.sharing
         found = layout(command, spec, spec.sharing)
+        check(found, spec.sharing)
         image = self._images.identify(spec.image, allow_pull=spec.allow_pull, force_pull=spec.force_pull, cancel=cancel)
         if image in self._unfit:
             raise CantShare(self._unfit[image])
@@ -63,6 +64,9 @@ class Pool:
         one = self._taken(kind, command) or self._made(image, command, found, cancel)
         try:
             yield one
+        except CantShare:
+            one.close()  # or it would have the name that the command's own is to have
+            raise
         finally:
             self._give_back(kind, one)
 

@@ -11,6 +11,7 @@ import os
 import shutil
 import stat
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 from celeriac.container.base import Command, Mount, Sharing
@@ -62,16 +63,15 @@ class Room:
             raise CantShare(f"{error.filename} can't be put into a container that runs: {error.strerror}") from error
 
     def _link_inputs(self, found: Layout) -> None:
-        left = MANY
         for mount in found.inputs:
             target = self._inputs / mount.target[len(self._inputs_at) :].strip("/")
             target.parent.mkdir(parents=True, exist_ok=True)
-            left = _link(os.path.realpath(mount.source), str(target), left)
+            _link(os.path.realpath(mount.source), str(target))
 
     def _link_streams(self, command: Command) -> tuple[str, str, str]:
         stdin = _NOTHING
         if command.stdin is not None:
-            _link(os.path.realpath(self._moved(command.stdin)), str(self._inputs / _STDIN), 1)
+            _link(os.path.realpath(self._moved(command.stdin)), str(self._inputs / _STDIN))
             stdin = f"{self._inputs_at}/{_STDIN}"
         os.link(self._moved(command.stdout), self._logs / "out")
         if command.stdout == command.stderr:
@@ -125,17 +125,36 @@ def _move_entry(path: str, target: str) -> None:
         os.chmod(target, mode)
 
 
-def _link(source: str, target: str, left: int) -> int:
-    """Link a file or all of a directory; returns how many more there may be. Raises :class:`CantShare`."""
-    if left <= 0:
-        raise CantShare(f"its inputs have more than {MANY} files")
-    left -= 1
+def check(found: Layout, sharing: Sharing) -> None:
+    """Raise :class:`CantShare` for inputs that would cost more to put in than a container; nothing is done yet."""
+    device, left = os.stat(sharing.directory).st_dev, MANY
+    for mount in found.inputs:
+        for path, status in _files(os.path.realpath(mount.source)):
+            left -= 1
+            if left < 0:
+                raise CantShare(f"its inputs have more than {MANY} files")
+            if status.st_dev != device and status.st_size > SMALL:
+                raise CantShare(f"{path} is on another file system than the run's directory")
+
+
+def _files(path: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield a file or a directory, and all that is in it."""
+    with contextlib.suppress(OSError):  # it is met again when it is linked
+        status = os.lstat(path)
+        yield path, status
+        if stat.S_ISDIR(status.st_mode):
+            for name in os.listdir(path):
+                yield from _files(f"{path}/{name}")
+
+
+def _link(source: str, target: str) -> None:
+    """Link a file or all of a directory, copy what is small; raises OSError and :class:`CantShare`."""
     mode = os.lstat(source).st_mode
     if stat.S_ISDIR(mode):
         os.mkdir(target)
         for name in os.listdir(source):
-            left = _link(f"{source}/{name}", f"{target}/{name}", left)
-        return left
+            _link(f"{source}/{name}", f"{target}/{name}")
+        return
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError as error:
@@ -145,7 +164,6 @@ def _link(source: str, target: str, left: int) -> int:
             shutil.copy2(source, target)
         else:
             raise CantShare(f"{source} can't be linked: {error.strerror}") from error
-    return left
 
 
 def _remove(path: str) -> None:
