@@ -18,9 +18,18 @@ def is_wide(process: Process) -> bool:
 
 def _depths(steps: Mapping[str, Step]) -> dict[str, int]:
     """Return the length of the longest path to each step that is on no cycle."""
-    depths: dict[str, int] = {}
-    left = dict(steps)
-    while ready := [name for name, step in left.items() if all(need in depths for need in step.requires)]:
-        for name in ready:
-            depths[name] = max((depths[need] + 1 for need in left.pop(name).requires), default=0)
+    followers: dict[str, list[str]] = {name: [] for name in steps}
+    missing: dict[str, int] = {}
+    for name, step in steps.items():
+        missing[name] = len(step.requires)
+        for need in step.requires:
+            followers[need].append(name)
+    depths = {name: 0 for name, number in missing.items() if not number}
+    ready = list(depths)
+    for name in ready:  # it grows
+        for follower in followers[name]:
+            missing[follower] -= 1
+            if not missing[follower]:
+                depths[follower] = 1 + max(depths[need] for need in steps[follower].requires)
+                ready.append(follower)
     return depths
