@@ -220,7 +220,7 @@ class Engine:
     def drop(self, messages: Sequence[tuple[int | None, Message]]) -> None:
         """Forget messages that the caller acted on itself."""
         with self.database.begin() as connection:
-            outbox.done(connection, [number for number, _ in messages])
+            outbox.done(connection, [number for number, _ in messages if number is not None])
 
     def close(self) -> None:
         """Let go of connections and slots."""

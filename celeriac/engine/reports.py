@@ -22,8 +22,6 @@ from celeriac.journal.tables import Record
 from celeriac.states import Outcome
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from celeriac.engine.engine import Engine
 
 log = logging.getLogger(__name__)
@@ -95,7 +93,8 @@ class Reports:
         while True:
             try:
                 with self._engine.database.begin() as connection:
-                    return [done.report if self._put(connection, done) else None for done in waiting]
+                    own = attempts.report(connection, self._engine.owner, [_row(done) for done in waiting])
+                return [done.report if done.claimed.id in own else None for done in waiting]
             except JournalUnavailable as error:
                 log.warning("the report of '%s' has to wait: %s", waiting[0].title, error)
                 if waiting[0].token.wait(self._engine.settings.cancel_poll):
@@ -107,24 +106,23 @@ class Reports:
                     raise
                 waiting = [_without_outputs(waiting[0], error)]
 
-    def _put(self, connection: Connection, done: Done) -> bool:
-        report, now = done.report, time.monotonic()
-        return attempts.report(
-            connection,
-            done.claimed.id,
-            self._engine.owner,
-            outcome=report.outcome,
-            exit_code=report.exit_code,
-            outputs=report.outputs,
-            error=report.error.to_dict() if report.error else None,
-            directory=str(done.place.root),
-            peak_memory=report.peak_memory,
-            cpu_seconds=report.cpu_seconds,
-            began=now - done.began,
-            over=now - done.over,
-            key=report.key,
-            parts=report.parts,
-        )
+
+def _row(done: Done) -> attempts.Report:
+    report, now = done.report, time.monotonic()
+    return attempts.Report(
+        attempt=done.claimed.id,
+        outcome=report.outcome,
+        exit_code=report.exit_code,
+        outputs=report.outputs,
+        error=report.error.to_dict() if report.error else None,
+        directory=str(done.place.root),
+        peak_memory=report.peak_memory,
+        cpu_seconds=report.cpu_seconds,
+        began=now - done.began,
+        over=now - done.over,
+        key=report.key,
+        parts=report.parts,
+    )
 
 
 def _without_outputs(done: Done, error: Exception) -> Done:

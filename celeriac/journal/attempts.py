@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Float, bindparam, func, insert, select, update
@@ -76,13 +77,18 @@ def work(connection: Connection, run: str, paths: Sequence[str]) -> dict[str, Re
     return {row.path: row for row in connection.execute(_WORK, {"run": run, "paths": paths})}
 
 
-_REPORT = (
-    update(attempts)
+_OWN = (
+    select(attempts.c.id)
     .where(
-        attempts.c.id == bindparam("attempt"),
+        attempts.c.id.in_(bindparam("ids", expanding=True)),
         attempts.c.owner == bindparam("by"),
         attempts.c.state == AttemptState.RUNNING,
     )
+    .with_for_update()
+)
+_REPORT = (
+    update(attempts)
+    .where(attempts.c.id == bindparam("attempt"))
     .values(
         state=AttemptState.REPORTED,
         outcome=bindparam("new_outcome"),
@@ -100,33 +106,41 @@ _REPORT = (
 )
 
 
-def report(
-    connection: Connection,
-    attempt: str,
-    owner: str,
-    *,
-    outcome: str,
-    exit_code: int | None,
-    outputs: Any,
-    error: Any,
-    directory: str,
-    peak_memory: int | None,
-    cpu_seconds: float | None,
-    began: float = 0.0,
-    over: float = 0.0,
-    key: str | None = None,
-    parts: Any = None,
-) -> bool:
-    """Write a worker's report; False when the attempt is no longer ``owner``'s: publish nothing.
+@dataclass(frozen=True)
+class Report:
+    """What a worker tells of an attempt."""
 
-    ``began`` and ``over`` are the seconds since its work was begun and since it was over.
-    """
-    values = {
-        "attempt": attempt, "by": owner, "new_outcome": outcome, "new_exit": exit_code, "new_outputs": outputs,
-        "new_error": error, "new_directory": directory, "new_peak": peak_memory, "new_cpu": cpu_seconds,
-        "new_key": key, "new_parts": parts, "began": began, "over": over,
-    }  # fmt: skip
-    return connection.execute(_REPORT, values).rowcount == 1
+    attempt: str
+    outcome: str
+    exit_code: int | None
+    outputs: Any
+    error: Any
+    directory: str
+    peak_memory: int | None  # MiB
+    cpu_seconds: float | None
+    began: float = 0.0  # seconds since then
+    over: float = 0.0
+    key: str | None = None
+    parts: Any = None
+
+
+def report(connection: Connection, owner: str, reports: Sequence[Report]) -> set[str]:
+    """Write a worker's reports; return the attempts that are still ``owner``'s. Nothing of others is published."""
+    ids = [one.attempt for one in reports]
+    own = set(connection.execute(_OWN, {"ids": ids, "by": owner}).scalars())
+    rows = [
+        {
+            "attempt": one.attempt, "new_outcome": one.outcome, "new_exit": one.exit_code,
+            "new_outputs": one.outputs, "new_error": one.error, "new_directory": one.directory,
+            "new_peak": one.peak_memory, "new_cpu": one.cpu_seconds, "new_key": one.key, "new_parts": one.parts,
+            "began": one.began, "over": one.over,
+        }
+        for one in reports
+        if one.attempt in own
+    ]  # fmt: skip
+    if rows:
+        connection.execute(_REPORT, rows)
+    return own
 
 
 _REPORTED = (

@@ -116,10 +116,10 @@ def test_a_report_waits_for_a_journal_that_is_away_for_a_moment(
 ) -> None:
     report, failures = tries.report, [JournalUnavailable("away")] * 3
 
-    def flaky(*arguments: Any, **values: Any) -> bool:
+    def flaky(*arguments: Any) -> set[str]:
         if failures:
             raise failures.pop()
-        return report(*arguments, **values)
+        return report(*arguments)
 
     monkeypatch.setattr(tries, "report", flaky)
     cluster.drain()

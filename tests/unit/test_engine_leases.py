@@ -225,10 +225,11 @@ def test_a_lease_is_renewed_and_only_for_its_owner(cluster: World, run: str) -> 
 
 
 def _report(connection: Any, attempt: str) -> bool:
-    return tries.report(
-        connection, attempt, "me", outcome="success", exit_code=0, outputs={"out": 1}, error=None,
+    report = tries.Report(
+        attempt, outcome="success", exit_code=0, outputs={"out": 1}, error=None,
         directory="/", peak_memory=None, cpu_seconds=None,
     )  # fmt: skip
+    return tries.report(connection, "me", [report]) == {attempt}
 
 
 # --- messages that were lost after a long time ----------------------------------------------------------
