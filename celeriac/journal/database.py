@@ -17,8 +17,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, Operati
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from celeriac.document.values import dumps, loads
 from celeriac.errors import JournalUnavailable, SettingsError
-from celeriac.journal.values import dumps, loads
 
 #: The newest revision under migrations/versions.
 HEAD = "0002"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarfloat import ScalarFloat
 
-from celeriac.journal.values import dumps, loads
+from celeriac.document.values import dumps, loads
 
 WRITTEN = ["1.0", "1.50", "0.1", "1.23e5", "1e3", "+1.5", "-0.0", "1_000.5", "12e-4", "6.02E+23", ".5", "5."]
 
