@@ -16,7 +16,12 @@ VERSIONS = ("v1.0", "v1.1", "v1.2")
 #: Our own namespace is no scheme that a loader knows how to fetch.
 _OWN = re.compile(r"Unsupported scheme 'urn' in url: (urn:celeriac:\S+)")
 #: Extensions that are obeyed as hints.
-_OBEYED = frozenset({"http://commonwl.org/cwltool#CUDARequirement", "urn:celeriac:queue"})
+_OBEYED = frozenset(
+    {
+        "http://commonwl.org/cwltool#CUDARequirement", "urn:celeriac:queue", "urn:celeriac:retry",
+        "urn:celeriac:reuse-container",
+    }
+)  # fmt: skip
 _FOREIGN = re.compile(r"Field 'class' contains undefined reference to '(https?://.+)'")
 _MISSING_RUN = re.compile(r"Field 'run' contains undefined reference to '(.+)'")
 _CLASSES = "CommandLineTool, ExpressionTool, Workflow or Operation"
