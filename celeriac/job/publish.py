@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import stat
@@ -49,11 +50,12 @@ def publish(
         outdir.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(waiting, ignore_errors=True)
         waiting.mkdir()
-        visit_files_directories(found, _real_location)
+        real = real_paths()
+        visit_files_directories(found, functools.partial(_real_location, real))
         mapper = PathMapper(found, "", str(waiting), separateDirs=False)
         check_targets(mapper, str(waiting))
         give_own_names(mapper)
-        stage_files(mapper, stage_func=_placer(scratch, check), symlink=False)
+        stage_files(mapper, stage_func=_placer(scratch, real, check), symlink=False)
         _relocate(result, mapper, waiting, outdir)
         _refuse(str(waiting), str(outdir))
         check()
@@ -124,19 +126,36 @@ def give_own_names(mapper: PathMapper) -> None:
         mapper.update(key, entry.resolved, target, entry.type, entry.staged)
 
 
-def _real_location(item: Any) -> None:
+def real_paths() -> Callable[[str], str]:
+    """Return what gives a path as ``os.path.realpath`` does, and looks at a directory that comes again once."""
+
+    @functools.lru_cache(maxsize=64)
+    def directory(path: str) -> str:
+        return real(path)
+
+    def real(path: str) -> str:
+        above, name = os.path.split(path)
+        if name in ("", ".", ".."):
+            return os.path.realpath(path)
+        found = os.path.join(directory(above), name)
+        return os.path.realpath(path) if os.path.islink(found) else found
+
+    return real
+
+
+def _real_location(real: Callable[[str], str], item: Any) -> None:
     location = item["location"]
     if location.startswith("file:"):
-        item["location"] = file_uri(os.path.realpath(uri_file_path(location)))
+        item["location"] = file_uri(real(uri_file_path(location)))
     elif location.startswith("/"):
-        item["location"] = os.path.realpath(location)
+        item["location"] = real(location)
 
 
-def _placer(scratch: Path, check: Check) -> Callable[[str, str], None]:
+def _placer(scratch: Path, real: Callable[[str], str], check: Check) -> Callable[[str, str], None]:
     own = os.path.realpath(scratch) + os.sep
 
     def place(source: str, target: str) -> None:
-        source = os.path.realpath(source)
+        source = real(source)
         if os.path.isdir(source):
             copy_tree(source, target, own, check)
         else:

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from celeriac.errors import DiskFull, StepFailed
-from celeriac.job.publish import give_own_names, printable, publish
+from celeriac.job.publish import give_own_names, printable, publish, real_paths
 
 
 @pytest.fixture
@@ -239,3 +239,23 @@ def test_files_of_one_name_get_the_names_that_cwltool_gives(
     give_own_names(ours)
     stage_files(theirs, stage_func=lambda source, target: None, symlink=False, fix_conflicts=True)
     assert dict(ours.items()) == dict(theirs.items())
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+def test_paths_are_as_real_as_the_library_s(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    top = tmp_path_factory.mktemp("top")
+    places = [top]
+    for number in range(data.draw(st.integers(1, 6), label="entries")):
+        place = data.draw(st.sampled_from(places), label="in") / str(number)
+        if data.draw(st.booleans(), label="a link"):
+            place.symlink_to(data.draw(st.sampled_from(places), label="to"))
+        else:
+            place.mkdir()
+        places.append(place)
+    real = real_paths()
+    names = st.sampled_from([".", "..", *map(str, range(6))])
+    for _ in range(8):
+        words = data.draw(st.lists(names, max_size=3))
+        path = os.path.join(data.draw(st.sampled_from(places)), *words)
+        assert real(path) == os.path.realpath(path)
