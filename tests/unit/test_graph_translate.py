@@ -128,3 +128,36 @@ def test_names_are_given_once(tmp_path: Path, field: str, entries: str) -> None:
     (tmp_path / "doc.cwl").write_text(f"cwlVersion: v1.2\nclass: CommandLineTool\nbaseCommand: 'true'\n{text}")
     with pytest.raises(DocumentError, match=f"two {field} are called 'x'"):
         load(str(tmp_path / "doc.cwl"))
+
+
+HINTED = """\
+cwlVersion: v1.2
+class: Workflow
+$namespaces: {celeriac: "urn:celeriac:"}
+hints: [{class: celeriac:reuse-container}]
+inputs: {}
+outputs: {}
+steps:
+  as_around: {in: {}, out: [], run: &tool {class: CommandLineTool, baseCommand: "true", inputs: {}, outputs: {}}}
+  off: {in: {}, out: [], run: *tool, hints: {celeriac:reuse-container: {enable: false}}}
+"""
+
+
+def test_the_nearest_reuse_container_hint_counts(tmp_path: Path) -> None:
+    path = tmp_path / "wf.cwl"
+    path.write_text(HINTED)
+    graph = load(str(path)).graph
+    assert [graph.at(name).reuse_container for name in ("as_around", "off")] == [True, False]
+    path.write_text(HINTED.replace("hints: [", "doc: [").replace("{class: celeriac:reuse-container}", ""))
+    assert [load(str(path)).graph.at(name).reuse_container for name in ("as_around", "off")] == [None, False]
+
+
+@pytest.mark.parametrize(
+    ("hint", "problem"), [("{enable: 1}", "'enable' is 1"), ("{on: x}", "is no field of it")], ids=["value", "field"]
+)
+def test_a_reuse_container_hint_that_can_t_be_understood(tmp_path: Path, hint: str, problem: str) -> None:
+    path = tmp_path / "wf.cwl"
+    path.write_text(HINTED.replace("{enable: false}", hint))
+    with pytest.raises(DocumentError, match=problem) as caught:
+        load(str(path))
+    assert "celeriac:reuse-container: {}" in caught.value.hint

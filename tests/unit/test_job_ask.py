@@ -389,7 +389,7 @@ def test_a_file_that_several_steps_run_has_one_version(tmp_path: Path, version: 
     )
 
 
-@pytest.mark.parametrize("name", ["cwltool:CUDARequirement", "celeriac:queue"])
+@pytest.mark.parametrize("name", ["cwltool:CUDARequirement", "celeriac:queue", "celeriac:reuse-container"])
 def test_what_is_obeyed_as_a_hint_only_says_so(tmp_path: Path, name: str) -> None:
     fields = {"cudaVersionMin": "11.4", "cudaComputeCapability": "3.0", "queue": "advanced"}
     document = {"cwlVersion": "v1.2", **SPACES, **tool({"class": name, **fields})}

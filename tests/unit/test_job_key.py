@@ -90,6 +90,7 @@ SAME: list[Mapping[str, Any]] = [
     {"requirements": [{"class": "WorkReuse", "enableReuse": True}]},
     {"requirements": [{"class": "SubworkflowFeatureRequirement"}, {"class": "StepInputExpressionRequirement"}]},
     {"$namespaces": {"celeriac": "urn:celeriac:"}, "hints": [{"class": "celeriac:queue", "queue": "advanced"}]},
+    {"$namespaces": {"celeriac": "urn:celeriac:"}, "hints": [{"class": "celeriac:reuse-container"}]},
     {"$namespaces": {"s": "https://schema.org/"}, "s:author": [{"s:name": "somebody"}]},
 ]
 OTHER: list[tuple[Mapping[str, Any], str]] = [
