@@ -17,6 +17,8 @@ import psutil  # type: ignore[import-untyped,unused-ignore]
 
 #: Seconds between two looks at the process tree.
 SAMPLE = 0.05
+#: Seconds from which on a process counts: between fork and exec, a child shows its parent's memory as its own.
+SETTLED = 0.25
 #: How much more resident memory than ever before makes a look at what of it is shared worth its time.
 MORE = 1.03
 #: Seconds that a command gets after SIGTERM, and its tree after the command has ended.
@@ -96,17 +98,15 @@ class _Watch(threading.Thread):
         self._stopped = threading.Event()
 
     def run(self) -> None:
-        before: set[psutil.Process] = set()
+        since: dict[psutil.Process, float] = {}
         while not self._stopped.wait(SAMPLE):
-            now = set(_tree())
-            # A process counts from the second look on: between fork and exec, a child shows its
-            # parent's memory as its own.
-            self._look(now & before)
-            before = now
-            if time.perf_counter() > self._deadline:
+            now = time.perf_counter()
+            since = {process: since.get(process, now) for process in _tree()}
+            self._look([process for process, first in since.items() if now - first >= SETTLED])
+            if now > self._deadline:
                 self._end()
 
-    def _look(self, processes: set[psutil.Process]) -> None:
+    def _look(self, processes: list[psutil.Process]) -> None:
         """Note the memory if there is more than before: to look closer takes a millisecond a process."""
         resident = sum(map(_resident, processes))
         if resident > self._resident * MORE:
