@@ -24,12 +24,13 @@ def prepare(
     words = list(args.job)
     if words and words[0] == "--":
         words = words[1:]
+    if getattr(args, "validate", False):
+        engine.documents.load(args.document, anew=True)
+        if not words:
+            return None
     if len(words) == 1 and (words[0] == "-" or not words[0].startswith("-")):
         job = jobs.read(words[0], uri, made.basedir or None)
         return check(engine, args.document, job, made, targets=args.target)
-    if not words and getattr(args, "validate", False):
-        engine.documents.load(args.document)
-        return None
     from celeriac.document.flags import parse
 
     loaded = engine.documents.load(args.document)

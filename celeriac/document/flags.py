@@ -14,8 +14,8 @@ from cwltool.argparser import generate_parser
 from schema_salad.ref_resolver import file_uri
 
 from celeriac.document import inputs as jobs
+from celeriac.document.document import Document
 from celeriac.document.inputs import Job
-from celeriac.document.load import Document
 from celeriac.errors import UsageError
 from celeriac.graph.translate import short
 

@@ -13,7 +13,6 @@ from typing import Any
 from cwltool import CWL_CONTENT_TYPES
 from cwltool.context import RuntimeContext
 from cwltool.errors import UnsupportedRequirement
-from cwltool.load_tool import jobloader_id_name, jobloaderctx, resolve_overrides
 from cwltool.process import add_sizes
 from cwltool.stdfsaccess import StdFsAccess
 from cwltool.utils import (
@@ -30,13 +29,22 @@ from schema_salad.sourceline import cmap
 from schema_salad.utils import yaml_no_ts
 
 from celeriac.document.binding import bind
-from celeriac.document.load import Document
+from celeriac.document.document import Document
 from celeriac.document.misfit import misfit
 from celeriac.document.reasons import reason
 from celeriac.errors import CeleriacError, InputError, UnsupportedError
 from celeriac.expression.evaluate import explain
 from celeriac.graph.translate import short
 
+#: As cwltool's ``load_tool`` has them, which brings along all that it needs to load documents.
+JOB_ID = "__id"
+JOB_CONTEXT: Any = {
+    "cwl": "https://w3id.org/cwl/cwl#",
+    "cwltool": "http://commonwl.org/cwltool#",
+    "path": {"@type": "@id"},
+    "location": {"@type": "@id"},
+    JOB_ID: "@id",
+}
 _REQUIREMENTS = "https://w3id.org/cwl/cwl#requirements"
 _OVERRIDES = "http://commonwl.org/cwltool#overrides"
 
@@ -79,7 +87,7 @@ def read(source: str, document_uri: str, basedir: str | None = None) -> Job:
 
 
 def _read(source: str) -> Any:
-    loader = Loader(jobloaderctx.copy())
+    loader = Loader(JOB_CONTEXT.copy())
     if source == "-":
         try:
             data = cmap(yaml_no_ts().load(sys.stdin), fn="stdin")
@@ -95,7 +103,7 @@ def _read(source: str) -> Any:
 def from_mapping(values: Mapping[str, Any], document_uri: str, basedir: str | None = None) -> Job:
     """Take a job from Python; relative paths start at ``basedir``, else the working directory."""
     base = basedir or os.getcwd()
-    loader = Loader(jobloaderctx.copy())
+    loader = Loader(JOB_CONTEXT.copy())
     try:
         resolved, _ = loader.resolve_all(cmap(_plain(values)), file_uri(base) + "/", checklinks=False)
     except Exception as error:  # schema-salad trips over what is no CWL: a path that is a list, for one
@@ -122,13 +130,15 @@ def _job(values: Any, basedir: str, name: str, document_uri: str) -> Job:
     lines = {key: place[0] + 1 for key, place in places.items()}
     job = Job(dict(values), basedir, name, lines=lines)
     if _OVERRIDES in job.values:
+        from cwltool.load_tool import resolve_overrides
+
         base = file_uri(os.path.join(basedir, "job"))
         found: Any = cmap({_OVERRIDES: job.values.pop(_OVERRIDES)})
         job.overrides += resolve_overrides(found, base, document_uri)
     if _REQUIREMENTS in job.values:
         requirements = job.values.pop(_REQUIREMENTS)
         job.overrides.append({"overrideTarget": document_uri, "requirements": requirements, "cwl": True})
-    for key in ("cwl:tool", "https://w3id.org/cwl/cwl#tool", jobloader_id_name, "$namespaces", "$schemas"):
+    for key in ("cwl:tool", "https://w3id.org/cwl/cwl#tool", JOB_ID, "$namespaces", "$schemas"):
         if key != "$namespaces":
             job.values.pop(key, None)
     return job

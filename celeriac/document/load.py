@@ -1,12 +1,8 @@
-"""Load a CWL document with cwltool: once a process and document, by content hash."""
+"""Load a CWL document with cwltool, from its files or from its snapshot."""
 
 from __future__ import annotations
 
-import logging
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from cwltool.context import LoadingContext
@@ -15,51 +11,37 @@ from cwltool.process import Process
 from cwltool.resolver import resolve_local
 from cwltool.workflow import Workflow, default_make_tool
 
+from celeriac.document import once
+from celeriac.document.complaints import noted
+from celeriac.document.document import Document
 from celeriac.document.faults import check_source, display, translate_error
 from celeriac.document.fetch import read_quickly
-from celeriac.document.once import Loading
 from celeriac.document.schemas import SchemaCache
 from celeriac.document.snapshot import Recorder, Snapshot, replay
 from celeriac.errors import CeleriacError, DocumentError
 from celeriac.graph.check import check
-from celeriac.graph.model import Process as GraphProcess
 from celeriac.graph.translate import short, translate
 
-log = logging.getLogger(__name__)
 
+class _Loaded:
+    """The processes of a document, as cwltool made them."""
 
-@dataclass
-class Document:
-    """A loaded document."""
+    def __init__(self, root: Process) -> None:
+        self._root = root
+        self._tools: dict[str, Process] = {}  # by step path, as they are asked for
+        self._inner: dict[str, dict[str, Process]] = {}  # by a workflow's path, then step
 
-    snapshot: Snapshot
-    process: Process  # cwltool's
-    graph: GraphProcess  # ours: pure values
-    defaults: dict[str, Any] = field(default_factory=dict)  # inputs of a job file with `cwl:tool`
-    context: LoadingContext | None = None
-    source: Any = None  # the main file as it was read, for --pack and the like
-    _tools: dict[str, Process] = field(default_factory=dict, repr=False)  # by step path, as they are asked for
-    _inner: dict[str, dict[str, Process]] = field(default_factory=dict, repr=False)  # by a workflow's path, then step
-
-    @property
-    def hash(self) -> str:
-        """The document's name."""
-        return self.snapshot.hash
-
-    def tool(self, step: str) -> Process:
-        """Return the process at a step path such as ``align/sort``; the empty path is the root."""
+    def at(self, step: str) -> Process:
         found = self._tools.get(step)
         if found is None:
             scope, _, name = step.rpartition("/")
-            found = self._steps(scope)[name] if step else self.process
-            self._tools[step] = found
+            found = self._tools[step] = self._steps(scope)[name] if step else self._root
         return found
 
     def _steps(self, scope: str) -> dict[str, Process]:
-        """Return the processes of a workflow's steps by their names."""
         found = self._inner.get(scope)
         if found is None:
-            workflow: Any = self.tool(scope)
+            workflow: Any = self.at(scope)
             found = self._inner[scope] = {short(step.id): step.embedded_tool for step in workflow.steps}
         return found
 
@@ -78,8 +60,9 @@ def load(
     context = loading_context(recorder.fetcher, overrides or [])
     try:
         uri, _ = resolve_tool_uri(reference, resolver=resolve_local, fetcher_constructor=recorder.fetcher)
-        source, context, process = _load(uri, context, schemas, targets)
-        graph = translate(process)
+        with noted() as complaints:
+            context, process = _load(uri, context, schemas, targets)
+            graph = translate(process)
         check(graph)
     except CeleriacError as error:
         error.where = error.where or display(reference)
@@ -93,24 +76,26 @@ def load(
         overrides=context.overrides_list,
         targets=list(targets),
     )
-    return Document(snapshot, process, graph, dict(context.jobdefaults or {}), context, source)
+    faultless = not complaints and not recorder.missed
+    return Document(snapshot, graph, _Loaded(process), dict(context.jobdefaults or {}), faultless)
 
 
 def load_snapshot(snapshot: Snapshot, schemas: SchemaCache | None = None) -> Document:
     """Load a document from its snapshot alone."""
     context = loading_context(replay(snapshot), list(snapshot.overrides))
     try:
-        source, context, process = _load(snapshot.uri, context, schemas, snapshot.targets)
+        with noted() as complaints:
+            _, process = _load(snapshot.uri, context, schemas, snapshot.targets)
     except CeleriacError:
         raise
     except Exception as error:
         raise translate_error(error, snapshot.uri) from error
-    return Document(snapshot, process, translate(process), {}, context, source)
+    return Document(snapshot, translate(process), _Loaded(process), faultless=not complaints)
 
 
 def loading_context(fetcher: Any, overrides: list[Any]) -> LoadingContext:
     """Return how we have cwltool load documents."""
-    return Loading(
+    return once.Loading(
         {
             "construct_tool_object": default_make_tool,
             "disable_js_validation": True,  # it would start node; our engine reports its own errors
@@ -126,9 +111,10 @@ def loading_context(fetcher: Any, overrides: list[Any]) -> LoadingContext:
 
 def _load(
     uri: str, context: LoadingContext, schemas: SchemaCache | None, targets: Sequence[str]
-) -> tuple[Any, LoadingContext, Process]:
+) -> tuple[LoadingContext, Process]:
     if schemas is not None:
         schemas.install()
+        once.install()
     context.loader = default_loader(context.fetcher_constructor)
     read_quickly(context.loader, uri)
     context, source, uri = fetch_document(uri, context)
@@ -140,7 +126,7 @@ def _load(
         process = _only(process, targets, context)
     if schemas is not None:
         schemas.save()
-    return source, context, process
+    return context, process
 
 
 def _aim_requirements(context: LoadingContext, uri: str) -> None:
@@ -175,35 +161,3 @@ def _only(process: Process, targets: Sequence[str], context: LoadingContext) -> 
     assert context.loader is not None
     context.loader.idx[extracted["id"]] = extracted
     return make_tool(extracted["id"], context)
-
-
-class DocumentCache:
-    """Loaded documents by hash, the most recent few; loading is one at a time (cwltool's caches)."""
-
-    def __init__(self, schemas: SchemaCache | None = None, size: int = 16) -> None:
-        self._schemas = schemas
-        self._size = size
-        self._lock = threading.Lock()
-        self._documents: OrderedDict[str, Document] = OrderedDict()
-
-    def load(self, reference: str, overrides: list[Any] | None = None, targets: Sequence[str] = ()) -> Document:
-        """Load from the source and keep it. Raises as :func:`load`."""
-        with self._lock:
-            document = load(reference, overrides, self._schemas, targets)
-            return self._keep(document)
-
-    def get(self, name: str, body: Any) -> Document:
-        """Return the document called ``name``; ``body()`` gives its snapshot's text if it is not here."""
-        found = self._documents.get(name)
-        if found is not None:
-            return found
-        with self._lock:
-            if name in self._documents:
-                return self._documents[name]
-            return self._keep(load_snapshot(Snapshot.from_body(body()), self._schemas))
-
-    def _keep(self, document: Document) -> Document:
-        self._documents[document.hash] = document
-        while len(self._documents) > self._size:
-            self._documents.popitem(last=False)
-        return document

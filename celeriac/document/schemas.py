@@ -8,14 +8,9 @@ user's own, or can't be read back, is ignored and written anew.
 
 from __future__ import annotations
 
-import functools
 import logging
-import os
 import pickle
-import sys
-import tempfile
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +19,9 @@ from cwltool import process
 from cwltool.update import INTERNAL_VERSION
 from schema_salad.ref_resolver import Loader
 
-from celeriac.document import once
+from celeriac.document import own_files
+from celeriac.document.types import Types, install
+from celeriac.document.versions import libraries
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +50,8 @@ class SchemaCache:
             return
         self._known = set()
         process.SCHEMA_CACHE = _Kept(process.SCHEMA_CACHE, lambda name: self._read(name, _unpack))
-        types = self._read(_TYPES, lambda data: once.Types(**data))
-        once.install(types or self._make_types())
+        types = self._read(_TYPES, lambda data: Types(**data))
+        install(types or self._make_types())
 
     def save(self) -> None:
         """Keep what this process parsed."""
@@ -63,15 +60,15 @@ class SchemaCache:
             known.add(name)
             self._keep(name, lambda name=name: _pack(process.SCHEMA_CACHE[name]))  # type: ignore[misc]
 
-    def _make_types(self) -> once.Types:
-        made = once.Types.make()
+    def _make_types(self) -> Types:
+        made = Types.make()
         self._keep(_TYPES, lambda: dict(vars(made)))
         return made
 
     def _read(self, name: str, unpack: Callable[[Any], Any]) -> Any:
         """Return what was kept under a name, None for nothing."""
         path = self._path(name)
-        if not _is_mine(path):
+        if not own_files.is_mine(path):
             return None
         try:
             found = unpack(pickle.loads(path.read_bytes()))
@@ -84,19 +81,12 @@ class SchemaCache:
 
     def _keep(self, name: str, pack: Callable[[], Any]) -> None:
         try:
-            self._write(self._path(name), pickle.dumps(pack(), protocol=5))
+            own_files.write(self._path(name), pickle.dumps(pack(), protocol=5))
         except Exception as error:
             log.debug("schema %s can't be kept: %s", name, error)
 
     def _path(self, name: str) -> Path:
-        return self._directory / f"schema-{name}-{_versions()}.pickle"
-
-    def _write(self, path: Path, data: bytes) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle, name = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        os.replace(name, path)
+        return self._directory / f"schema-{name}-{libraries()}.pickle"
 
 
 class _Kept(dict[str, Any]):
@@ -115,11 +105,6 @@ class _Kept(dict[str, Any]):
         return found is not None
 
 
-@functools.cache
-def _versions() -> str:
-    return f"{version('cwltool')}-{version('schema-salad')}-{sys.version_info.major}.{sys.version_info.minor}"
-
-
 def _pack(schema: Any) -> dict[str, Any]:
     loader, names, metadata, metaloader = schema
     if isinstance(names, Exception):
@@ -131,11 +116,3 @@ def _pack(schema: Any) -> dict[str, Any]:
 def _unpack(data: dict[str, Any]) -> Any:
     loader = Loader(data["ctx"], cache=data["cache"])
     return loader, data["names"], data["metadata"], SimpleNamespace(idx=data["used"])
-
-
-def _is_mine(path: Path) -> bool:
-    try:
-        status = path.stat()
-    except OSError:
-        return False
-    return status.st_uid == os.getuid() and not status.st_mode & 0o022

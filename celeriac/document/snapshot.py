@@ -52,6 +52,7 @@ class Recorder:
         self.texts: dict[str, str] = {}
         self.exists: dict[str, bool] = {}
         self.last = ""  # the URI that was asked for last, for messages
+        self.missed = False  # something could not be read
 
     def fetcher(self, cache: Any, session: Any) -> DefaultFetcher:
         """Make a fetcher, as cwltool's ``fetcher_constructor``."""
@@ -65,7 +66,11 @@ class _Recording(DefaultFetcher):
 
     def fetch_text(self, url: str, content_types: list[str] | None = None) -> str:
         self._recorder.last = url
-        text: str = super().fetch_text(url, content_types)
+        try:
+            text: str = super().fetch_text(url, content_types)
+        except Exception:
+            self._recorder.missed = True
+            raise
         if not url.startswith("https://w3id.org/cwl/"):
             self._recorder.texts[url] = text
         return text

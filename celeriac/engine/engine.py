@@ -17,8 +17,8 @@ from sqlalchemy import Connection
 
 from celeriac.container.identity import boot_id
 from celeriac.container.process_name import process_name
-from celeriac.document.load import Document, DocumentCache
-from celeriac.document.schemas import SchemaCache
+from celeriac.document.cache import DocumentCache
+from celeriac.document.document import Document
 from celeriac.engine.lease import Leases
 from celeriac.engine.presence import Presence
 from celeriac.engine.reuse import Anything, JournalDigests
@@ -78,7 +78,7 @@ class Engine:
         self.told_of_waiting = False  # for other runs on this host
         self.on_end = on_end or (lambda run: None)
         self.database = Database(settings.journal, settings.connect_timeout)
-        self.documents = DocumentCache(SchemaCache(settings.home / "cache"))
+        self.documents = DocumentCache.under(settings.home / "cache")
         self.policy = RetryPolicy(
             infrastructure=settings.infrastructure_attempts,
             temporary=settings.temporary_attempts,

@@ -18,7 +18,7 @@ from celeriac.resources import Ask
 from celeriac.scheduler.placement import Placement, placement
 
 if TYPE_CHECKING:
-    from celeriac.document.load import Document
+    from celeriac.document.document import Document
     from celeriac.engine.engine import Engine
     from celeriac.engine.turn import Fresh
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from celeriac.document import inputs as jobs
-from celeriac.document.load import Document
+from celeriac.document.document import Document
 from celeriac.errors import UnsupportedError
 from celeriac.graph.model import Kind
 from celeriac.job.ask import static

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from celeriac.container.base import CancelToken
 from celeriac.container.disk import is_full, no_room
-from celeriac.document.load import Document
+from celeriac.document.document import Document
 from celeriac.engine.reuse import earlier
 from celeriac.errors import StepFailed
 from celeriac.graph.translate import short

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from celeriac.document.document import Document
 from celeriac.document.flags import parse
-from celeriac.document.load import Document, load
+from celeriac.document.load import load
 from celeriac.errors import InputError, UsageError
 
 TOOL = """\

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from celeriac.document.document import Document
 from celeriac.document.inputs import Job, from_mapping, initialise, read
-from celeriac.document.load import Document, load
+from celeriac.document.load import load
 from celeriac.errors import DocumentError, InputError
 
 TOOL = """\

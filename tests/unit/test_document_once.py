@@ -8,8 +8,9 @@ import pytest
 from cwltool import process, workflow
 from ruamel.yaml.comments import LineCol
 
-from celeriac.document import once
-from celeriac.document.load import Document, load, load_snapshot
+from celeriac.document import types
+from celeriac.document.document import Document
+from celeriac.document.load import load, load_snapshot
 from celeriac.document.schemas import SchemaCache
 from celeriac.errors import DocumentError
 
@@ -98,4 +99,4 @@ def test_the_types_are_kept_on_disk(tmp_path: Path) -> None:
     kept.write_bytes(b"no pickle")
     SchemaCache(tmp_path / "cache").install()
     assert kept.read_bytes() != b"no pickle", "what can't be read back is written anew"
-    assert set(once.Types.make().names.names) >= {"org.w3id.cwl.cwl.File", "org.w3id.cwl.salad.Any"}
+    assert set(types.Types.make().names.names) >= {"org.w3id.cwl.cwl.File", "org.w3id.cwl.salad.Any"}

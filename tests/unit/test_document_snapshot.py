@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celeriac.document.load import Document, DocumentCache, load, load_snapshot
+from celeriac.document.cache import DocumentCache
+from celeriac.document.document import Document
+from celeriac.document.load import load, load_snapshot
 from celeriac.document.snapshot import Snapshot
 from celeriac.errors import DocumentError
 from celeriac.graph.model import Kind, Process

@@ -12,8 +12,7 @@ from celeriac.cli.why import tries as why_tries
 from celeriac.cli.why import wait as why_wait
 from celeriac.cli.why.ask import Amount, amounts, grant_words, sizes, source
 from celeriac.cli.why.find import Found, find
-from celeriac.document.load import DocumentCache
-from celeriac.document.schemas import SchemaCache
+from celeriac.document.cache import DocumentCache
 from celeriac.errors import CeleriacError, PlacementError
 from celeriac.job.ask import static
 from celeriac.journal import nodes, runs, views, workers
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 def explanation(database: Database, settings: Settings, run: Any, path: str, runtime: Any) -> dict[str, Any]:
     """Return all there is to say of one step of a run. Raises as :func:`celeriac.cli.why.find.find`."""
     with database.read() as connection:
-        documents = DocumentCache(SchemaCache(settings.home / "cache"))
+        documents = DocumentCache.under(settings.home / "cache")
         document = documents.get(run.document, lambda: runs.document(connection, run.document))
         found = find(connection, run.id, document.graph, path)
         where = found.node.path if found.node is not None else path
