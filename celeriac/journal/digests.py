@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from sqlalchemy import Connection, bindparam, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from celeriac.journal.database import now
 from celeriac.journal.tables import digests
+from celeriac.journal.upsert import upsert
 
 _GET = select(digests.c.digest).where(
     digests.c.host == bindparam("on"), digests.c.path == bindparam("file"), digests.c.stamp == bindparam("mark")
@@ -22,11 +22,8 @@ def get(connection: Connection, host: str, path: str, stamp: str) -> str | None:
 def put(connection: Connection, host: str, path: str, stamp: str, digest: str) -> None:
     """Keep a digest in place of what was kept of that path."""
     row = {"stamp": stamp, "digest": digest, "seen": now()}
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = insert(digests).values(host=host, path=path, **row)
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=[digests.c.host, digests.c.path], set_=row)
-    )
+    statement = upsert(connection, digests).values(host=host, path=path, **row)
+    connection.execute(statement.on_conflict_do_update(index_elements=[digests.c.host, digests.c.path], set_=row))
 
 
 def forget(connection: Connection, older: float) -> int:

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from celeriac.journal.database import now
 from celeriac.journal.runs import kept_by
 from celeriac.journal.tables import Record, locks, outbox, runs
+from celeriac.journal.upsert import upsert
 
 
 def add(connection: Connection, run: str, messages: list[tuple[str, dict[str, Any]]]) -> list[int]:
@@ -52,9 +52,8 @@ def overdue(
 
 def lock(connection: Connection, name: str, owner: str, seconds: float) -> bool:
     """Take a named lock for a while; False when another owner holds it."""
-    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
     held = {"owner": owner, "until": now() + seconds}
-    statement = dialect.insert(locks).values(name=name, **held)
+    statement = upsert(connection, locks).values(name=name, **held)
     # one statement: many workers may come for a lock that was never taken before
     statement = statement.on_conflict_do_update(
         index_elements=[locks.c.name], set_=held, where=(locks.c.until <= now()) | (locks.c.owner == owner)

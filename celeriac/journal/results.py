@@ -15,11 +15,11 @@ from typing import Any
 from celery.backends.base import KeyValueStoreBackend
 from kombu.utils.encoding import bytes_to_str
 from sqlalchemy import Integer, Text, case, cast, delete, null, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from celeriac.errors import JournalUnavailable, SettingsError
 from celeriac.journal.database import Database, hide, now
 from celeriac.journal.tables import results
+from celeriac.journal.upsert import upsert
 from celeriac.settings import Settings
 
 #: How to name the backend in Celery's ``result_backend``.
@@ -58,7 +58,6 @@ class JournalBackend(KeyValueStoreBackend):  # type: ignore[misc]
             )
         self.thread_safe = True  # one pool of connections a process
         self._database = Database(self.url, settings.connect_timeout)
-        self._insert = sqlite.insert if self._database.sqlite else postgresql.insert
         self._stored = count(1)
 
     def as_uri(self, include_password: bool = False) -> str:
@@ -87,8 +86,8 @@ class JournalBackend(KeyValueStoreBackend):  # type: ignore[misc]
     def set(self, key: str, value: str | bytes) -> None:
         """Store a value for ``result_expires`` seconds."""
         row = {"value": bytes_to_str(value), "expires": _until(self.expires)}
-        statement = self._insert(results).values(key=key, **row)
         with self._database.begin() as connection:
+            statement = upsert(connection, results).values(key=key, **row)
             connection.execute(statement.on_conflict_do_update(index_elements=[results.c.key], set_=row))
         if next(self._stored) % TIDY_EVERY == 0:
             self._delete_expired()
@@ -97,12 +96,12 @@ class JournalBackend(KeyValueStoreBackend):  # type: ignore[misc]
         """Count one more; of several callers at once each gets another number, from 1."""
         expires = _until(self.chord_expires)
         more = cast(cast(results.c.value, Integer) + 1, Text)
-        statement = self._insert(results).values(key=key, value="1", expires=expires)
-        counted = statement.on_conflict_do_update(
-            index_elements=[results.c.key],
-            set_={"value": case((_ALIVE, more), else_="1"), "expires": expires},
-        ).returning(results.c.value)
         with self._database.begin() as connection:
+            statement = upsert(connection, results).values(key=key, value="1", expires=expires)
+            counted = statement.on_conflict_do_update(
+                index_elements=[results.c.key],
+                set_={"value": case((_ALIVE, more), else_="1"), "expires": expires},
+            ).returning(results.c.value)
             return int(connection.execute(counted).scalar_one())
 
     def expire(self, key: str, value: float | None) -> None:

@@ -6,18 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from celeriac.journal.database import now
 from celeriac.journal.tables import Record, attempts, documents, nodes, runs
+from celeriac.journal.upsert import upsert
 from celeriac.states import ATTEMPT_ENDED, RUN_ENDED, RUN_MOVES, RunState, move
 
 
 def put_document(connection: Connection, name: str, body: str) -> None:
     """Keep a document's snapshot under its hash; it may be there already."""
-    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
     values = {"hash": name, "body": body, "created": now()}
-    connection.execute(dialect.insert(documents).values(values).on_conflict_do_nothing())
+    connection.execute(upsert(connection, documents).values(values).on_conflict_do_nothing())
 
 
 def document(connection: Connection, name: str) -> str:
@@ -27,8 +26,7 @@ def document(connection: Connection, name: str) -> str:
 
 def add(connection: Connection, **values: Any) -> bool:
     """Add a run in state PENDING; False when there is one of that id."""
-    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(runs).values(state=RunState.PENDING, stopping=False, created=now(), **values)
+    statement = upsert(connection, runs).values(state=RunState.PENDING, stopping=False, created=now(), **values)
     return bool(connection.execute(statement.on_conflict_do_nothing()).rowcount)
 
 

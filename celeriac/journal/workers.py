@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from celeriac.journal.database import now
 from celeriac.journal.tables import Record, attempts, workers
+from celeriac.journal.upsert import upsert
 from celeriac.states import AttemptState
 
 #: Scans that a worker may miss before it is taken for gone.
@@ -23,9 +23,8 @@ def within(scan_interval: float) -> float:
 
 def seen(connection: Connection, name: str, **values: Any) -> None:
     """Note that a worker is there: host, budget, slots, queues."""
-    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
     given = {**values, "seen": now()}
-    statement = dialect.insert(workers).values(name=name, **given)
+    statement = upsert(connection, workers).values(name=name, **given)
     connection.execute(statement.on_conflict_do_update(index_elements=[workers.c.name], set_=given))
 
 
