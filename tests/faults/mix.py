@@ -54,6 +54,8 @@ class Mix:
         self._site.tend()
 
     def _worker(self) -> Worker:
+        if not any(worker.is_alive for worker in self._site.workers):
+            self._site.tend()
         return self._dice.choice([worker for worker in self._site.workers if worker.is_alive])
 
     def _kill_child(self) -> None:

@@ -90,7 +90,12 @@ def _locked(journal: str) -> Iterator[None]:
         return
     plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(plain) as connection:
-        connection.execute("LOCK TABLE attempts, runs IN ACCESS EXCLUSIVE MODE")
+        while True:
+            try:
+                connection.execute("LOCK TABLE attempts, runs IN ACCESS EXCLUSIVE MODE")
+                break
+            except psycopg.errors.DeadlockDetected:  # a worker had the second and waits for the first
+                connection.rollback()
         yield
         connection.rollback()
 

@@ -22,7 +22,7 @@ def test_much_output(make_site: MakeSite, fault: Fault, containers: bool) -> Non
     site, size = make_site("one"), 2**30
     stdout = {"all": {"type": "File", "outputBinding": {"glob": "much"}}}
     much = {**tool(f"head -c {size} /dev/zero", containers=containers, outputs=stdout), "stdout": "much"}
-    warm = submit(site, tool("true", containers=containers))
+    warm = submit(site, tool("sleep 1", containers=containers))  # long enough to be seen
     site.ended(warm)
     before = _memory(site)
     run = submit(site, much)
