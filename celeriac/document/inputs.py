@@ -30,6 +30,7 @@ from schema_salad.utils import yaml_no_ts
 
 from celeriac.document.binding import bind
 from celeriac.document.document import Document
+from celeriac.document.fetch import read_quickly
 from celeriac.document.misfit import misfit
 from celeriac.document.reasons import reason
 from celeriac.errors import CeleriacError, InputError, UnsupportedError
@@ -87,23 +88,28 @@ def read(source: str, document_uri: str, basedir: str | None = None) -> Job:
 
 
 def _read(source: str) -> Any:
-    loader = Loader(JOB_CONTEXT.copy())
+    remote = bool(urllib.parse.urlsplit(source).scheme)
+    loader = Loader(JOB_CONTEXT.copy(), doc_cache=remote)
     if source == "-":
         try:
             data = cmap(yaml_no_ts().load(sys.stdin), fn="stdin")
         except MarkedYAMLError as error:
             raise to_validation_exception(error) from error
         return data and loader.resolve_all(data, file_uri(os.getcwd()) + "/")[0]
-    if not urllib.parse.urlsplit(source).scheme and not os.path.isfile(source):
+    if not remote and not os.path.isfile(source):
         what = "is a directory" if os.path.isdir(source) else "was not found"
         raise InputError(f"{source} {what}: a job file in YAML or JSON was expected")
+    uri = loader.expand_url(source, file_uri(os.getcwd()) + "/")
+    read_quickly(loader, uri)
+    if uri in loader.idx:
+        return loader.resolve_all(loader.idx[uri], uri, checklinks=False)[0]
     return loader.resolve_ref(source, checklinks=False, content_types=CWL_CONTENT_TYPES)[0]
 
 
 def from_mapping(values: Mapping[str, Any], document_uri: str, basedir: str | None = None) -> Job:
     """Take a job from Python; relative paths start at ``basedir``, else the working directory."""
     base = basedir or os.getcwd()
-    loader = Loader(JOB_CONTEXT.copy())
+    loader = Loader(JOB_CONTEXT.copy(), doc_cache=False)
     try:
         resolved, _ = loader.resolve_all(cmap(_plain(values)), file_uri(base) + "/", checklinks=False)
     except Exception as error:  # schema-salad trips over what is no CWL: a path that is a list, for one
@@ -205,7 +211,7 @@ def _normalise(process: Any, values: dict[str, Any], basedir: str) -> None:
         if "default" in port and short(port["id"]) not in values:
             values[short(port["id"])] = port["default"]
     namespaces = {**values.pop("$namespaces", {}), **process.metadata.get("$namespaces", {})}
-    expander = Loader(namespaces)
+    expander = Loader(namespaces, doc_cache=False)
 
     def expand_format(file: Any) -> None:
         if "format" in file:
