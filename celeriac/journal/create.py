@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Column, Connection, Engine, MetaData, PrimaryKeyConstraint, String, Table, insert, inspect, text
 
-from celeriac.journal.tables import metadata
+from celeriac.journal.tables import finish_for_postgresql, metadata
 
 #: Where alembic keeps the revision of a database.
 _version = Table(
@@ -23,6 +23,8 @@ def create(engine: Engine, revision: str) -> None:
     with alone(engine), engine.begin() as connection:
         if inspect(connection).has_table(_version.name):  # another process was first
             return
+        if engine.dialect.name == "postgresql":
+            finish_for_postgresql()
         metadata.create_all(connection, checkfirst=False)
         _version.create(connection, checkfirst=False)
         connection.execute(insert(_version).values(version_num=revision))

@@ -127,8 +127,16 @@ attempts = Table(
     Index("attempts_by_lease", "state", "lease"),
     Index("attempts_by_due", "due"),
     Index("attempts_by_key", "key", "path"),
-    Index("attempts_by_reused", "reused", sqlite_where=_REUSED, postgresql_where=_REUSED),
+    Index("attempts_by_reused", "reused", sqlite_where=_REUSED),
 )
+
+
+def finish_for_postgresql() -> None:
+    """Add what only PostgreSQL's tables are told: to say it above would load its dialect for SQLite, too."""
+    for index in attempts.indexes:
+        if index.name == "attempts_by_reused":
+            index.dialect_kwargs["postgresql_where"] = _REUSED
+
 
 #: An attempt with its node and its run.
 IN_NODE = attempts.join(runs, runs.c.id == attempts.c.run_id).join(
