@@ -45,7 +45,7 @@ class Sharing:
     """Who may run in one container, one after the other: commands of one group that have all else in common."""
 
     group: str  # such as a step of a run
-    own: Path  # the command's own directory on the host: it writes nowhere else
+    own: tuple[Path, ...]  # the directories on the host that are the command's while it runs
     directory: Path  # on the host, on the same file system: for what such a container sees
     inputs: str  # the directory in the container that inputs lie below
 

@@ -135,8 +135,8 @@ def container_command(job: JobBase, request: JobRequest, image: Image, mounts: M
 def _sharing(job: JobBase, request: JobRequest) -> Sharing | None:
     if not request.group:
         return None
-    root = request.place.root
-    return Sharing(request.group, own=root, directory=root.parent, inputs=job.builder.stagedir)
+    place = request.place
+    return Sharing(request.group, own=(place.root, place.tmp), directory=place.root.parent, inputs=job.builder.stagedir)
 
 
 def _limits(job: JobBase, request: JobRequest) -> tuple[int | None, float | None]:

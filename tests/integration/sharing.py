@@ -52,7 +52,7 @@ class Step:
             mounts,
             user=f"{os.geteuid()}:{os.getegid()}",
             labels=labels,
-            sharing=Sharing(f"{self.label}/{group}", own, self.root, INPUTS),
+            sharing=Sharing(f"{self.label}/{group}", (own,), self.root, INPUTS),
         )
         of_spec = {name: changes.pop(name) for name in list(changes) if hasattr(spec, name)}
         command = Command(

@@ -45,7 +45,7 @@ class TestShared(TestDocker):
         self, docker_engine: str, docker_images: dict[str, str], runner: Runner, tmp_path: Path
     ) -> Iterator[ContainerSpec]:
         label = f"test-{time.monotonic_ns()}"
-        sharing = Sharing(label, own=tmp_path, directory=tmp_path, inputs="/var/lib/cwl")
+        sharing = Sharing(label, own=(tmp_path,), directory=tmp_path, inputs="/var/lib/cwl")
         spec = ContainerSpec(image=Image("alpine"), user="0:0", labels={"celeriac.run": label})
         yield replace(spec, sharing=sharing)
         runner.close()

@@ -122,7 +122,7 @@ url, here, name, script = sys.argv[1], Path(sys.argv[2]), sys.argv[3], sys.argv[
 labels = {"celeriac.run": name, "celeriac.attempt": name}
 command = Command(f"celeriac-{name}", ("sh", "-c", script), {}, "/tmp", here / "out", here / "err",
                   container=ContainerSpec(Image("alpine"), user="0:0", labels=labels,
-                                          sharing=Sharing(name, here, here, "/var/lib/cwl")))
+                                          sharing=Sharing(name, (here,), here, "/var/lib/cwl")))
 DockerRunner(url).run(command, CancelToken())
 print("done", flush=True)
 time.sleep(600)

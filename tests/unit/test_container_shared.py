@@ -30,15 +30,15 @@ INPUTS = "/var/lib/cwl"
 def sharing(tmp_path: Path) -> Sharing:
     (tmp_path / "item" / "out").mkdir(parents=True)
     (tmp_path / "item" / "tmp").mkdir()
-    return Sharing("run/step", tmp_path / "item", tmp_path, INPUTS)
+    return Sharing("run/step", (tmp_path / "item",), tmp_path, INPUTS)
 
 
 @pytest.fixture
 def command(sharing: Sharing) -> Command:
-    mounts = (Mount(f"{sharing.own}/out", "/work", True), Mount(f"{sharing.own}/tmp", "/tmp", True))
+    mounts = (Mount(f"{sharing.own[0]}/out", "/work", True), Mount(f"{sharing.own[0]}/tmp", "/tmp", True))
     user = f"{os.geteuid()}:{os.getegid()}"
     spec = ContainerSpec(Image("alpine"), mounts, user=user, labels={"a": "b"}, sharing=sharing)
-    return Command("n", ("true",), {}, "/work", sharing.own / "o", sharing.own / "e", container=spec)
+    return Command("n", ("true",), {}, "/work", sharing.own[0] / "o", sharing.own[0] / "e", container=spec)
 
 
 def laid_out(command: Command) -> Layout:
@@ -60,6 +60,18 @@ def test_what_becomes_of_mounts(command: Command) -> None:
     assert laid_out(with_mounts(command, file, hosts)) == Layout(command.container.mounts, (file,), (hosts,))
 
 
+def test_a_temporary_directory_may_lie_elsewhere(command: Command, sharing: Sharing) -> None:
+    """Attempts of one message have one after the other."""
+    (sharing.directory / "elsewhere" / "tmp").mkdir(parents=True)
+    tmp = Mount(str(sharing.directory / "elsewhere" / "tmp"), "/tmp", True)
+    assert command.container
+    spec = replace(command.container, mounts=(command.container.mounts[0], tmp))
+    with pytest.raises(CantShare):
+        laid_out(replace(command, container=spec))
+    spec = replace(spec, sharing=replace(sharing, own=(*sharing.own, Path(tmp.source))))
+    assert laid_out(replace(command, container=spec)).own == spec.mounts
+
+
 @pytest.mark.parametrize(
     ("mount", "why"),
     [
@@ -71,7 +83,7 @@ def test_what_becomes_of_mounts(command: Command) -> None:
     ],
 )
 def test_mounts_that_were_to_be_there_before(command: Command, sharing: Sharing, mount: Mount, why: str) -> None:
-    mount = replace(mount, source=mount.source.replace("OWN", str(sharing.own)))
+    mount = replace(mount, source=mount.source.replace("OWN", str(sharing.own[0])))
     with pytest.raises(CantShare, match=why):
         laid_out(with_mounts(command, mount))
 
@@ -105,12 +117,14 @@ def test_commands_share_that_differ_in_what_goes_in_and_out(command: Command, sh
     (other / "out").mkdir(parents=True)
     (other / "tmp").mkdir()
     assert command.container
-    mounts = tuple(replace(m, source=m.source.replace(str(sharing.own), str(other))) for m in command.container.mounts)
+    mounts = tuple(
+        replace(m, source=m.source.replace(str(sharing.own[0]), str(other))) for m in command.container.mounts
+    )
     spec = replace(
         command.container,
         mounts=(*mounts, Mount("/data/x", f"{INPUTS}/1/x")),
         labels={"c": "d"},
-        sharing=replace(sharing, own=other),
+        sharing=replace(sharing, own=(other,)),
     )
     next_one = replace(
         command, name="m", argv=("false",), env={"A": "1"}, workdir="/tmp", time_limit=3.0, container=spec
@@ -246,7 +260,7 @@ def test_what_goes_in_comes_out_with_what_was_made(
     root = tmp_path / f"{time.monotonic_ns()}"
     out = root / "item" / "out"
     out.mkdir(parents=True)
-    sharing = Sharing("g", root / "item", root, INPUTS)
+    sharing = Sharing("g", (root / "item",), root, INPUTS)
     spec = ContainerSpec(Image("i"), (Mount(str(out), "/work", True),), user=f"{os.geteuid()}:0", sharing=sharing)
     command = Command("n", (), {}, "/work", out.parent / "o", out.parent / "e", container=spec)
     _write(out, staged)
@@ -270,7 +284,7 @@ def test_logs_are_the_files_that_are_read_outside(command: Command, sharing: Sha
     room = Room(sharing, found)
     logs = next(Path(mount.source) for mount in room.mounts if mount.target == rooms.LOGS)
     for stdout, stderr in (("o", "e"), ("o", "o"), ("out/o.txt", "out/e.txt")):
-        command = replace(command, stdout=sharing.own / stdout, stderr=sharing.own / stderr)
+        command = replace(command, stdout=sharing.own[0] / stdout, stderr=sharing.own[0] / stderr)
         command.stdout.write_text("of before")
         _, out, err = room.enter(command, found)
         for path, text in ((out, "said"), (err, "+")):

@@ -51,7 +51,7 @@ def layout(command: Command, spec: ContainerSpec, sharing: Sharing) -> Layout:
 
 
 def _kind(mount: Mount, sharing: Sharing) -> str:
-    is_own = _is_below(mount.source, str(sharing.own))
+    is_own = any(mount.source == str(own) or _is_below(mount.source, str(own)) for own in sharing.own)
     if _is_below(mount.target, sharing.inputs) and not mount.writable:
         return "inputs"
     if mount.writable and is_own and os.path.isdir(mount.source) and not _is_below(mount.target, sharing.inputs):
