@@ -76,8 +76,8 @@ def desk(docker_engine: str, docker_images: dict[str, str], tmp_path: Path) -> D
     return made
 
 
-def job(desk: Desk, script: str = "true") -> str:
-    files = [{"class": "File", "path": f"{number}.txt"} for number in range(ITEMS)]
+def job(desk: Desk, script: str = "true", items: int = ITEMS) -> str:
+    files = [{"class": "File", "path": f"{number % ITEMS}.txt"} for number in range(items)]
     (desk.directory / "job.json").write_text(json.dumps({"files": files, "script": script}))
     return "job.json"
 
@@ -116,9 +116,11 @@ def test_items_share_and_steps_do_not(desk: Desk, engine: docker.APIClient, word
 
 
 def test_one_slot_has_one_container_a_step(desk: Desk) -> None:
+    """So many items that some are sent in one message."""
     desk.env["CELERIAC_SLOTS"] = "1"  # type: ignore[index]
-    first, second = outputs(desk, "wf.cwl", job(desk))
-    assert (len(first), len(second), len(first | second)) == (1, 1, 2)
+    made = json.loads(desk("run", "--quiet", "wf.cwl", job(desk, items=60)).stdout)
+    first, second = which(made["first"]), which(made["second"])
+    assert (len(made["first"]), len(first), len(second), len(first | second)) == (60, 1, 1, 2)
 
 
 def test_each_has_its_own_unless_asked_and_a_hint_counts_more_than_the_flag(desk: Desk) -> None:
