@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from celeriac.errors import EXIT_FAILED, UsageError, UserError
 
 if TYPE_CHECKING:
     from celeriac.engine.clean import Cleaned, Wanted
+    from celeriac.job.removal import Freed
     from celeriac.journal.database import Database
 
 EPILOG = """examples:
@@ -42,6 +44,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--older", metavar="AGE", type=age, help=f"only runs that ended so long ago: 90m, 12h, {OLDER} (the default)"
     )
     parser.add_argument("--forget", action="store_true", help="remove what later runs could reuse, too")
+    parser.add_argument("--cache", action="store_true", help="remove what is kept of documents to load them fast, too")
     parser.add_argument("--dry-run", "-n", action="store_true", help="only say what would be removed")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -64,11 +67,29 @@ def main(args: argparse.Namespace, runtime: Any) -> int:
         wanted = Wanted(older, ids if args.runs else None, forget=args.forget, dry_run=args.dry_run)
         cleaned = [one for one in clean(database, settings.runs, wanted) if _is_told(one, wanted)]
         strange = unknown(database, settings.runs)
+    cache = _clear(settings.home / "cache", wanted) if args.cache else None
     if args.json:
-        print_json(_data(cleaned, strange, wanted))
+        print_json(_data(cleaned, strange, wanted) | ({} if cache is None else {"cache": vars(cache)}))
     else:
         _tell(cleaned, strange, wanted)
+        if cache is not None:
+            print(f"{size(cache.bytes)} {_verb(wanted)} of what was kept of documents")
     return EXIT_FAILED if code or any(one.problem for one in cleaned) else 0
+
+
+def _clear(cache: Path, wanted: Wanted) -> Freed:
+    """Remove the cache; what others write there meanwhile may stay."""
+    from celeriac.job.removal import Freed
+
+    freed = Freed()
+    freed.add(str(cache))
+    if not wanted.dry_run:
+        shutil.rmtree(cache, ignore_errors=True)
+    return freed
+
+
+def _verb(wanted: Wanted) -> str:
+    return "would be freed" if wanted.dry_run else "freed"
 
 
 def _named(database: Database, given: Sequence[str]) -> tuple[list[str], int]:
@@ -129,8 +150,8 @@ def _tell(cleaned: Sequence[Cleaned], strange: Sequence[Path], wanted: Wanted) -
         if one.problem:
             print(f"celeriac: error: run {one.run} was not cleaned: {one.problem}", file=sys.stderr)
     done = [one for one in cleaned if not one.problem]
-    verb = "would be freed" if wanted.dry_run else "freed"
-    print(f"{size(sum(one.freed.bytes for one in done))} {verb} in {len(done)} {'run' if len(done) == 1 else 'runs'}")
+    freed = size(sum(one.freed.bytes for one in done))
+    print(f"{freed} {_verb(wanted)} in {len(done)} {'run' if len(done) == 1 else 'runs'}")
     if strange:
         more = f" and {len(strange) - NAMED} more" if len(strange) > NAMED else ""
         names = ", ".join(str(path) for path in strange[:NAMED])

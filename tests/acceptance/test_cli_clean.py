@@ -48,6 +48,19 @@ def test_clean(here: Desk) -> None:
     assert here.json("status", good)["state"] == "SUCCESS"
 
 
+def test_the_cache_of_documents(here: Desk) -> None:
+    run(here)
+    kept = here.home / "cache" / "documents"
+    assert len(list(kept.iterdir())) == 2
+    data = here.json("clean", "--cache", "--dry-run")
+    assert data["cache"]["files"] >= 4 and data["cache"]["bytes"] > 1000 and len(list(kept.iterdir())) == 2
+    assert here("clean").stdout == "0 KiB freed in 0 runs\n" and kept.is_dir()
+    assert "freed of what was kept of documents" in here("clean", "--cache").stdout
+    assert not kept.exists()
+    assert here.json("clean", "--cache")["cache"] == {"files": 0, "bytes": 0}
+    run(here)
+
+
 def test_what_can_t_be_cleaned_is_said(here: Desk) -> None:
     run(here)
     (here.home / "runs" / "foreign").mkdir()
