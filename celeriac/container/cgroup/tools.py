@@ -22,6 +22,8 @@ from celeriac.container.owner import OWNER, is_dead, owner_labels
 PREFIX = "celeriac."
 #: Seconds between two looks for groups of dead workers, and the most that one look removes.
 SWEEP_EVERY, SWEEP_MOST = 60.0, 100
+#: Seconds for which this process is taken to be in the group that it was found in.
+KEPT = 1.0
 #: Counts CPU time under version 1: no limit needs it.
 _COUNTS_ONLY = "cpuacct"
 
@@ -32,6 +34,7 @@ class ToolGroups:
     def __init__(self, proc: str = "/proc") -> None:
         self._proc = proc
         self._swept = -SWEEP_EVERY
+        self._own: tuple[int, float, dict[str, Hierarchy]] = 0, 0.0, {}
 
     def make(self, name: str, *, memory: int | None, cpus: float | None) -> tuple[Group | None, dict[str, str]]:
         """Return a new group with the limits that can be had, and why each of the others can't.
@@ -39,13 +42,21 @@ class ToolGroups:
         The keys of the second are ``memory`` and ``cpu``; there is no group where both are in it.
         """
         wanted = [key for key, amount in (("memory", memory), ("cpu", cpus)) if amount]
-        trees = hierarchies(self._proc)
+        trees = self._trees()
         bases, problems = _choose({key: trees[key] for key in (*wanted, _COUNTS_ONLY) if key in trees})
         for key in wanted:
             if key not in trees:
                 problems[key] = "this host has no such cgroup controller"
         self._sweep(set(bases.values()))
         return self._make(f"{_digest(name)}.{_owner()}.{uuid.uuid4().hex[:8]}", bases, memory, cpus, problems)
+
+    def _trees(self) -> dict[str, Hierarchy]:
+        """Return where this process is; looked up once in a while, since short tools come fast."""
+        pid, until, trees = self._own
+        if pid != os.getpid() or time.monotonic() > until:
+            trees = hierarchies(self._proc)
+            self._own = os.getpid(), time.monotonic() + KEPT, trees
+        return trees
 
     def _make(
         self, name: str, bases: Mapping[str, str], memory: int | None, cpus: float | None, problems: dict[str, str]
