@@ -59,9 +59,14 @@ class Runner:
         return self.command(case, outdir, room)
 
     def environment(self, room: Room) -> dict[str, str]:
-        """Return the environment of a run: ours, less what would point Celeriac at a cluster."""
+        """Return the environment of a run: ours, less what would point Celeriac at a cluster.
+
+        And with compiled modules: those of a checkout would be compiled at each start where somebody forbids
+        to keep them, those of an installed program were compiled when it was installed.
+        """
         assert self.program is not None
-        env = {k: v for k, v in os.environ.items() if not k.startswith(("CELERIAC_", "CELERY_"))}
+        without = ("CELERIAC_", "CELERY_", "PYTHONDONTWRITEBYTECODE")
+        env = {k: v for k, v in os.environ.items() if not k.startswith(without)}
         # Toil calls helpers of its own by name.
         env["PATH"] = os.pathsep.join([str(self.program.parent), env.get("PATH", os.defpath)])
         env["TMPDIR"] = str(room.folder("tmp"))

@@ -6,7 +6,6 @@ worker's prefork children do. A step goes to one that is idle, and runs in a thr
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import signal
@@ -46,11 +45,9 @@ class Hands:
 
     def start(self, number: int) -> None:
         """Fork so many processes, :data:`MOST` at most; to be called while this process has one thread."""
-        gc.freeze()  # what is there now stays: looking through it in each child would copy its pages
         for index in range(min(number, MOST)):
             self._all.append(_Hand(self._engine, index + 1, self._all))
         self._idle = list(self._all)
-        gc.unfreeze()
 
     def execute(self, names: Sequence[str]) -> dict[str, Outputs]:
         """As :func:`celeriac.engine.execute.execute`, in another process if one is idle."""
