@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -112,6 +114,8 @@ class Desk:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # a job in the background has it off
+            preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         ) as process:
             try:
                 yield process
