@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -46,7 +47,14 @@ def test_a_gauge(tmp_path: Path) -> None:
 @pytest.mark.needs("redis")
 def test_nothing_is_left_of_a_gauge_that_was_interrupted(tmp_path: Path) -> None:
     argv = _words(tmp_path, "latency:500")
-    process = subprocess.Popen(argv, cwd=CHECKOUT, stderr=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        argv,
+        cwd=CHECKOUT,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        # a job in the background has it off
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         while not (started := _workers(process.pid)):
             assert process.poll() is None

@@ -158,7 +158,7 @@ def test_a_doubled_message_is_dropped(cluster: Site) -> None:
     with _celery(cluster) as app, redis.Redis.from_url(cluster.settings.worker_broker) as broker:
 
         def double() -> None:
-            app.send_task(names.EXECUTE, (attempt,), task_id=attempt, queue="default")
+            app.send_task(names.EXECUTE, ([attempt],), task_id=attempt, queue="default")
             until(lambda: broker.llen("default") == 0, "nobody takes the second message")
 
         double()
