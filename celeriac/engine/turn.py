@@ -369,8 +369,9 @@ class Turn:
         messages, self._messages = self._messages, []
         own = self.run.keeper is not None and self.run.keeper == self.engine.keeper
         kept = [message for message in messages if not own or message[0] not in _TO_WORKERS]
-        numbers = iter(outbox.add(self.connection, self.id, kept))
-        return [(next(numbers) if message in kept else None, message) for message in messages]
+        others = [message for message in messages if own and message[0] in _TO_WORKERS]
+        numbers = outbox.add(self.connection, self.id, kept)
+        return [*zip(numbers, kept, strict=True), *((None, message) for message in others)]
 
 
 def _mean(seconds: Iterable[float | None]) -> float | None:
