@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,12 +42,6 @@ from celeriac.errors import (
 from tests.unit.test_container_contract import HANG, wait_for
 
 MIB = 2**20
-
-
-@pytest.fixture
-def engine(docker_engine: str) -> Iterator[docker.APIClient]:
-    with closing(docker.APIClient(base_url=docker_engine)) as client:
-        yield client
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import logging
 import os
 import shutil
 import tarfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -27,29 +26,11 @@ from celeriac.errors import (
     OutOfMemory,
     TimeLimitExceeded,
 )
-from tests.integration.sharing import INPUTS, WHICH, Start, Step, own, sharing, starting
+from tests.integration.sharing import INPUTS, WHICH, Start, Step, own
 from tests.integration.test_docker_engine import Proxy
 from tests.unit.test_container_contract import HANG, wait_for
 
 MIB = 2**20
-
-
-@pytest.fixture
-def engine(docker_engine: str) -> Iterator[docker.APIClient]:
-    with closing(docker.APIClient(base_url=docker_engine)) as client:
-        yield client
-
-
-@pytest.fixture
-def step(docker_engine: str, docker_images: dict[str, str], engine: docker.APIClient, tmp_path: Path) -> Iterator[Step]:
-    with sharing(docker_engine, engine, tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def start(step: Step) -> Iterator[Start]:
-    with starting(step) as made:
-        yield made
 
 
 # --- who shares ------------------------------------------------------------------------------------

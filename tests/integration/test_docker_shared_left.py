@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -25,27 +24,8 @@ from celeriac.errors import (
     NameTaken,
 )
 from celeriac.names import container_of
-from tests.integration.sharing import WHICH, Start, Step, sharing, starting
+from tests.integration.sharing import WHICH, Start, Step
 from tests.unit.test_container_contract import HANG, wait_for
-
-
-@pytest.fixture
-def engine(docker_engine: str) -> Iterator[docker.APIClient]:
-    with closing(docker.APIClient(base_url=docker_engine)) as client:
-        yield client
-
-
-@pytest.fixture
-def step(docker_engine: str, docker_images: dict[str, str], engine: docker.APIClient, tmp_path: Path) -> Iterator[Step]:
-    with sharing(docker_engine, engine, tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def start(step: Step) -> Iterator[Start]:
-    with starting(step) as made:
-        yield made
-
 
 # --- its name ----------------------------------------------------------------------------------------
 
