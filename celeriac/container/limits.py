@@ -35,7 +35,7 @@ class Box:
         Out of reach is what within that millisecond left its parent, its session and its environment.
         """
         if self._group is not None:
-            self.usage = Usage(self._group.read, command.memory)
+            self.usage = Usage(self._group.read, command.memory, at_start=False)  # its group outlives it
             try:
                 _put(self._group, pid, mark.encode())
             except OSError as error:  # it runs as another user, or the group went
@@ -83,7 +83,7 @@ class Limits:
         try:
             yield Box(self, group, command.memory if "memory" in problems else None)
         finally:
-            if group is not None and not (group.kill() and group.remove()):
+            if group is not None and not (group.is_removed() or group.kill() and group.remove()):
                 log.warning("the cgroup of '%s' could not be removed: its processes do not die", command.name)
 
     def tell(self, what: str, why: str) -> None:

@@ -17,16 +17,19 @@ from contextlib import contextmanager
 from celeriac.container.cgroup.reading import Reading
 from celeriac.errors import CommandNotFound, ContainerError
 
-#: Seconds until the second look (the first is at the start), and at most between two.
+#: Seconds from the start, or a look at it, until the next one, and at most between two.
 FIRST, MOST = 0.02, 1.0
 #: Bytes below its limit at which a group has no more to give.
 _NEAR = 2 * 2**20
 
 
 class Usage:
-    """The highest numbers seen so far. ``read`` looks, None: nothing can be seen; ``limit`` is in bytes."""
+    """The highest numbers seen so far. ``read`` looks, None: nothing can be seen; ``limit`` is in bytes.
 
-    def __init__(self, read: Callable[[], Reading | None], limit: int | None = None) -> None:
+    ``at_start``: whether the first look is at once, since what is looked at may be gone at the end.
+    """
+
+    def __init__(self, read: Callable[[], Reading | None], limit: int | None = None, *, at_start: bool = True) -> None:
         self.cpu_seconds: float | None = None
         self.oom_kills = 0
         self.at_limit = False
@@ -36,10 +39,12 @@ class Usage:
         self._droppable = 0
         self._high_water: int | None = None
         self._interval, self._most = FIRST, MOST
-        self._next = 0.0
+        self._next: float | None = 0.0 if at_start else None
 
     def look(self, now: float) -> float:
-        """Look if it is time to; return the seconds until the next look."""
+        """Look if it is time to; return the seconds until the next look. The first call is at the start."""
+        if self._next is None:
+            self._next = now + self._interval
         if now >= self._next:
             self.look_now()
             self._next = now + self._interval

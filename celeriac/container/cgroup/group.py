@@ -9,13 +9,15 @@ import signal
 import time
 from collections.abc import Iterable, Mapping
 
-from celeriac.container.cgroup.reading import Reading, read
+from celeriac.container.cgroup.reading import Reading, read, text
 
 #: Microseconds in which a group's share of the CPUs is counted; the least that it may have of them.
 PERIOD, LEAST = 100_000, 1_000
 #: Seconds within which the last of its processes must be gone, and it be removed.
 PATIENCE = 5.0
 _PAUSE = 0.005
+#: Links to a directory that has none in it: from its parent, and from itself.
+_LINKS_ALONE = 2
 #: How swap is refused, the first that is there: None stands for the limit. The last is a wish, no order.
 _NO_SWAP = (("memory.swap.max", 0), ("memory.memsw.limit_in_bytes", None), ("memory.swappiness", 0))
 
@@ -66,12 +68,7 @@ class Group:
 
     def members(self) -> set[int]:
         """Return its processes, and those of groups that they made below it."""
-        return {
-            pid
-            for top in self._directories
-            for directory, _, _ in os.walk(top, onerror=None)
-            for pid in _members(directory)
-        }
+        return {pid for top in self._directories for directory in _tree(top) for pid in _members(directory)}
 
     def read(self) -> Reading | None:
         """Look at what its processes use."""
@@ -91,6 +88,10 @@ class Group:
                 return False
             time.sleep(_PAUSE)
         return True
+
+    def is_removed(self) -> bool:
+        """Remove it if nobody is in it now; return whether nothing of it is left."""
+        return all(_remove_tree(top) for top in self._directories)
 
     def remove(self) -> bool:
         """Remove it, when it is empty; return whether nothing of it is left."""
@@ -113,28 +114,37 @@ def hand_down(directory: str, controller: str) -> None:
         raise PermissionError(errno.EACCES, "it is not delegated to this user", directory)
 
 
+def _tree(top: str) -> list[str]:
+    """Return a group's directory and, after it, those of the groups below."""
+    try:
+        is_alone = os.stat(top).st_nlink == _LINKS_ALONE
+    except OSError:
+        return []
+    return [top] if is_alone else [directory for directory, _, _ in os.walk(top, onerror=None)]
+
+
 def _remove_tree(top: str) -> bool:
     """Remove a group and those below it; the kernel may hold one for a moment after its last process."""
-    for directory, _, _ in os.walk(top, topdown=False):
-        with contextlib.suppress(OSError):
+    for directory in reversed(_tree(top)):
+        try:
             os.rmdir(directory)
-    return not os.path.isdir(top)
+        except OSError:
+            return not os.path.isdir(top)
+    return True
 
 
 def _members(directory: str) -> set[int]:
-    try:
-        with open(f"{directory}/cgroup.procs", encoding="ascii") as file:
-            return {int(line) for line in file}
-    except OSError:
-        return set()
+    return {int(line) for line in text(f"{directory}/cgroup.procs").splitlines()}
 
 
 def _write_any(directory: str, value: object, *names: str) -> bool:
     """Write to the first of the files that is there; return whether one is; raises OSError if it won't take it."""
     for name in names:
-        if os.path.exists(f"{directory}/{name}"):
+        try:
             _write(f"{directory}/{name}", value)
-            return True
+        except FileNotFoundError:
+            continue
+        return True
     return False
 
 

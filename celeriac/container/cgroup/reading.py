@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 #: Version 1 counts here what went over a limit; with no swap allowed it is the second that is met first.
 _FAILURES = ("memory.failcnt", "memory.memsw.failcnt")
+#: Bytes that are read at once.
+_PIECE = 65536
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,9 @@ def _cpu_seconds(directory: str | None) -> float | None:
 def _number(directory: str | None, *names: str) -> int | None:
     """Return the number in the first of the files that is there."""
     for name in names:
-        text = _text(directory, name).strip()
-        if text.isdigit():
-            return int(text)
+        found = _text(directory, name).strip()
+        if found.isdigit():
+            return int(found)
     return None
 
 
@@ -79,10 +82,21 @@ def _table(directory: str | None, name: str) -> dict[str, int]:
 
 
 def _text(directory: str | None, name: str) -> str:
-    if directory is None:
-        return ""
+    return "" if directory is None else text(f"{directory}/{name}")
+
+
+def text(path: str) -> str:
+    """Return what is in a file of the kernel; empty if it is not there."""
     try:
-        with open(f"{directory}/{name}", encoding="ascii") as file:
-            return file.read()
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # a tool's look costs as little as can be
     except OSError:
         return ""
+    try:
+        parts = []
+        while part := os.read(fd, _PIECE):
+            parts.append(part)
+        return b"".join(parts).decode("ascii")
+    except OSError:  # the group has gone meanwhile
+        return ""
+    finally:
+        os.close(fd)
