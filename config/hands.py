@@ -31,7 +31,7 @@ MOST = 4
 #: Seconds that they get to stop their tools and report, when the command ends.
 LEAVE_WITHIN = 20.0
 #: First words of what goes through a pipe.
-_RUN, _STOP, _DONE, _SEND = "run", "stop", "done", "send"
+_RUN, _STOP, _DONE, _SEND, _ENDED = "run", "stop", "done", "send", "ended"
 
 
 class Hands:
@@ -54,7 +54,7 @@ class Hands:
         with self._lock:
             hand = self._idle.pop() if self._idle else None
         if hand is None:
-            return execute(self._engine, names)
+            return execute(self._engine, names, go_on=True)
         try:
             found = hand.execute(names)
         except (EOFError, OSError):
@@ -62,7 +62,7 @@ class Hands:
             hand.end()
             for name in names:
                 lose(self._engine, name)
-            return {}
+            return self.execute(names)  # what it had not begun: nobody else has heard of that
         with self._lock:
             self._idle.append(hand)
         return found
@@ -104,6 +104,9 @@ class _Hand:
             word, content = self._pipe.recv()
             if word == _DONE:
                 return dict(content)
+            if word == _ENDED:
+                self._engine.on_end(content)
+                continue
             with suppress(CeleriacError):  # it is advanced later all the same
                 self._engine.publisher.publish(*content)
 
@@ -151,9 +154,10 @@ class _Child:
                 signal.signal(number, signal.SIG_IGN)
             self._engine.leases.be(self._index)
             self._engine.publisher = self
+            self._engine.on_end = lambda run: self._send(_ENDED, run)
             threading.Thread(target=self._listen, name="celeriac-parent", daemon=True).start()
             while (names := self._work.get()) is not None:
-                self._send(_DONE, execute(self._engine, names))
+                self._send(_DONE, execute(self._engine, names, go_on=True))
             self._engine.close()
             code = os.EX_OK
         except BaseException as error:  # nothing of the parent's may run here

@@ -25,14 +25,14 @@ def advance(self: Any, run: str) -> None:
 
 @shared_task(name=names.SETTLE, bind=True, ignore_result=True)
 def settle(self: Any, run: str, attempt: str) -> None:
-    """Draw the conclusions from one attempt's report."""
-    go_on(engine_of(self.app), run, attempt=attempt)
+    """Draw the conclusions from an attempt's report, and all others that are there."""
+    go_on(engine_of(self.app), run)
 
 
 @shared_task(name=names.GATHER, bind=True, ignore_result=True)
 def gather(self: Any, run: str, batch: str) -> None:
-    """Draw the conclusions from the reports of one chord of a scatter."""
-    go_on(engine_of(self.app), run, batch=batch)
+    """Draw the conclusions from the reports of a chord of a scatter, and all others that are there."""
+    go_on(engine_of(self.app), run)
 
 
 @shared_task(name=names.CANCEL_RUN, bind=True)

@@ -13,7 +13,7 @@ from celeriac.errors import SettingsError
 
 def execute_with(app: Any) -> Callable[[list[str]], dict[str, dict[str, Any]]]:
     """Return what runs attempts for this app: its own processes where it has some, else this one."""
-    return getattr(app, "celeriac_execute", None) or partial(execute, engine_of(app))
+    return getattr(app, "celeriac_execute", None) or partial(execute, engine_of(app), go_on=True)
 
 
 def engine_of(app: Any) -> Engine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping
 
@@ -19,7 +20,12 @@ OWNER = "celeriac.owner"
 
 def owner_labels() -> dict[str, str]:
     """Return the labels that name this process."""
-    pid = os.getpid()
+    return dict(_labels(os.getpid()))
+
+
+@functools.lru_cache(maxsize=1)
+def _labels(pid: int) -> dict[str, str]:
+    # nothing of it changes while a process lives, and a forked child has a number of its own
     return {HOST: identity.boot_id(), OWNER: f"{pid}:{identity.start_time(pid)}:{identity.namespace()}"}
 
 

@@ -25,12 +25,9 @@ log = logging.getLogger(__name__)
 PORTION = 64
 
 
-def advance(engine: Engine, run: str, *, attempt: str | None = None, batch: str | None = None) -> None:
-    """Do all that can be done for a run now. Safe to call at any time, twice, and in parallel.
-
-    ``attempt`` or ``batch`` says which reports the caller knows of; without them all are looked for.
-    """
-    ended, behind = _settle(engine, run, attempt, batch)
+def advance(engine: Engine, run: str) -> None:
+    """Do all that can be done for a run now. Safe to call at any time, twice, and in parallel."""
+    ended, behind = _turn(engine, run)
     while ended is None and behind:
         with engine.database.read() as connection:
             row = runs.short(connection, run)
@@ -44,8 +41,16 @@ def advance(engine: Engine, run: str, *, attempt: str | None = None, batch: str 
         finish(engine, run)
 
 
-def _settle(engine: Engine, run: str, attempt: str | None, batch: str | None) -> tuple[bool | None, bool]:
-    """One turn over the reports. True: the root has ended; False: the run has; None: it goes on.
+def settle(engine: Engine, run: str) -> None:
+    """Draw the conclusions from the reports on a run's attempts, and start what needs no expression for that.
+
+    The rest is left to :func:`advance`.
+    """
+    _turn(engine, run, reports_alone=True)
+
+
+def _turn(engine: Engine, run: str, *, reports_alone: bool = False) -> tuple[bool | None, bool]:
+    """One turn over all reports. True: the root has ended; False: the run has; None: it goes on.
 
     Tells also whether there may be nodes whose turn it is.
     """
@@ -58,8 +63,8 @@ def _settle(engine: Engine, run: str, attempt: str | None, batch: str | None) ->
             runs.change(connection, run, RunState.PENDING, RunState.RUNNING)
             turn.state = RunState.RUNNING
             turn.start_root()
-        turn.settle(attempts.reported(connection, run, attempt=attempt, batch=batch))
-        if attempt is None and batch is None:
+        turn.settle(attempts.reported(connection, run))
+        if not reports_alone:
             turn.look_at_root()
             turn.behind = True
         _start_fresh(turn)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from celeriac.container.base import CancelToken
+from celeriac.engine.advance import settle
 from celeriac.engine.passing import pass_on
 from celeriac.engine.reports import Done, Reports
 from celeriac.engine.room import Room, slot_with_room
@@ -36,11 +37,14 @@ log = logging.getLogger(__name__)
 Outputs = dict[str, Any]
 
 
-def execute(engine: Engine, names: Sequence[str]) -> dict[str, Outputs]:
+def execute(engine: Engine, names: Sequence[str], *, go_on: bool = False) -> dict[str, Outputs]:
     """Run the tools of attempts, all of one run and with the same grant, and report; returns the outputs by attempt.
 
     One that is not in the answer was not there to be taken (a message that came late or twice), or did not
     succeed. Waits until this host has what was granted; till then another worker may claim them.
+
+    ``go_on``: start what a plain step makes ready, too. The message that has it settled does that as well, but
+    has two hops of the broker before it.
     """
     with engine.alone(names) as own:
         if engine.leases.ending:
@@ -50,9 +54,17 @@ def execute(engine: Engine, names: Sequence[str]) -> dict[str, Outputs]:
         if not offered:
             log.debug("none of %s is there to be taken", ", ".join(names))
             return {}
-        if offered[0].granted is None:
-            return _execute(engine, offered, Slot())
-        return _with_slot(engine, offered)
+        outputs = _execute(engine, offered, Slot()) if offered[0].granted is None else _with_slot(engine, offered)
+    if go_on and outputs and offered[0].batch is None:
+        _go_on(engine, offered[0].run_id)
+    return outputs
+
+
+def _go_on(engine: Engine, run: str) -> None:
+    try:
+        settle(engine, run)
+    except Exception as error:  # it is the scheduler's task, which has errors seen to
+        log.debug("run %s is advanced later: %s", run, error)
 
 
 def reported(engine: Engine, attempt: str) -> tuple[bool, Outputs | None]:

@@ -143,7 +143,10 @@ def _tidy(place: Place, options: RunOptions, title: str, report: JobReport) -> N
         own = "" if place.shared else "tmp"
         gone = [entry.path for entry in found if entry.name == own or (not failed and _is_given(entry.name))]
         for directory in gone:
-            shutil.rmtree(directory, ignore_errors=True)
+            try:
+                os.rmdir(directory)  # most are empty
+            except OSError:
+                shutil.rmtree(directory, ignore_errors=True)
 
 
 def _is_given(name: str) -> bool:

@@ -22,9 +22,18 @@ from celeriac.resources import Resources
 
 
 def context(
-    options: RunOptions, place: Place, name: str, granted: Resources | None = None, check: Check = never
+    options: RunOptions,
+    place: Place,
+    name: str,
+    granted: Resources | None = None,
+    check: Check = never,
+    *,
+    mapper: type[PathMapper] = PathMapper,
 ) -> RuntimeContext:
-    """Return cwltool's settings for one job; ``granted`` is what $(runtime) tells it, ``check`` ends long reads."""
+    """Return cwltool's settings for one job; ``granted`` is what $(runtime) tells it, ``check`` ends long reads.
+
+    ``mapper`` says where it finds its inputs.
+    """
     made = RuntimeContext(
         {
             "basedir": options.basedir or "/",
@@ -42,6 +51,7 @@ def context(
             "eval_timeout": options.eval_timeout,
             "strict_memory_limit": options.strict_memory_limit,
             "name": name,
+            "path_mapper": mapper,
         }
     )
     if check is not never:

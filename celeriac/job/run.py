@@ -13,6 +13,7 @@ from typing import Any
 
 from cwltool.command_line_tool import CommandLineTool, ExpressionTool
 from cwltool.job import JobBase, relink_initialworkdir
+from cwltool.pathmapper import PathMapper
 from cwltool.utils import bytes2str_in_dicts, normalizeFilesDirs
 
 from celeriac.container.base import CancelToken, Command, ExitReport, Runner
@@ -34,6 +35,7 @@ from celeriac.errors import (
 from celeriac.job import account
 from celeriac.job import build as building
 from celeriac.job.command import container_command, docker_required, image_of, process_command
+from celeriac.job.mapper import InputMapper
 from celeriac.job.once import once
 from celeriac.job.report import JobReport
 from celeriac.job.request import JobRequest
@@ -125,7 +127,8 @@ class JobRunner:
             if cancel.cancelled:
                 raise cancel.error(request.title)
 
-        made = building.context(options, place, request.name, request.granted, check)
+        mapper = InputMapper if image_of(tool, options) is None else PathMapper
+        made = building.context(options, place, request.name, request.granted, check, mapper=mapper)
         try:
             job = building.build(tool, request.inputs, made)
             check_inputs(job.pathmapper)

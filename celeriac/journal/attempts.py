@@ -161,18 +161,10 @@ _REPORTED = (
     .where(attempts.c.run_id == bindparam("run"), attempts.c.state == AttemptState.REPORTED)
     .order_by(attempts.c.created)
 )  # fmt: skip
-_REPORTED_ONE = _REPORTED.where(attempts.c.id == bindparam("attempt"))
-_REPORTED_BATCH = _REPORTED.where(attempts.c.batch == bindparam("batch"))
 
 
-def reported(
-    connection: Connection, run: str, *, attempt: str | None = None, batch: str | None = None
-) -> Sequence[Record]:
-    """Return reports that the scheduler has not seen: one, those of a chord, or all of a run."""
-    if attempt is not None:
-        return connection.execute(_REPORTED_ONE, {"run": run, "attempt": attempt}).all()
-    if batch is not None:
-        return connection.execute(_REPORTED_BATCH, {"run": run, "batch": batch}).all()
+def reported(connection: Connection, run: str) -> Sequence[Record]:
+    """Return the reports on a run's attempts that the scheduler has not seen."""
     return connection.execute(_REPORTED, {"run": run}).all()
 
 

@@ -8,10 +8,9 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Float, create_engine, event, text
+from sqlalchemy import Connection, Engine, Float, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.ext.compiler import compiles
@@ -21,7 +20,7 @@ from celeriac.document.values import dumps, loads
 from celeriac.errors import JournalUnavailable, SettingsError
 
 #: The newest revision under migrations/versions.
-HEAD = "0002"
+HEAD = "0003"
 
 
 class now(FunctionElement[float]):
@@ -136,7 +135,9 @@ class Database:
         try:
             url = make_url(self.url)
             if url.get_backend_name() == "sqlite":
-                return self._make_sqlite(url)
+                from celeriac.journal import sqlite
+
+                return sqlite.make(url, json_serializer=dumps, json_deserializer=loads)
             if url.drivername in ("postgresql", "postgres"):
                 url = url.set(drivername="postgresql+psycopg")
             arguments = {"connect_timeout": max(1, int(self._timeout))}
@@ -154,33 +155,6 @@ class Database:
                 f"CELERIAC_JOURNAL_URL is {hide(self.url)!r}, which is no database URL: {error}",
                 hint="for example sqlite:////var/lib/celeriac/journal.db or postgresql://user@host/celeriac",
             ) from error
-
-    def _make_sqlite(self, url: Any) -> Engine:
-        if url.database and url.database != ":memory:":
-            Path(url.database).expanduser().parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(
-            url,
-            connect_args={"timeout": 30, "check_same_thread": False},
-            json_serializer=dumps,
-            json_deserializer=loads,
-        )
-
-        @event.listens_for(engine, "connect")
-        def prepare(connection: Any, record: Any) -> None:
-            connection.isolation_level = None  # transactions are begun below, IMMEDIATE
-            cursor = connection.cursor()
-            cursor.execute("PRAGMA journal_mode=WAL")
-            cursor.execute("PRAGMA synchronous=NORMAL")
-            cursor.execute("PRAGMA cache_size=-4000")
-            cursor.close()
-
-        @event.listens_for(engine, "begin")
-        def begin(connection: Connection) -> None:
-            # a deferred transaction that turns into a writer fails with SQLITE_BUSY: take the lock first
-            reading = connection.get_execution_options().get("celeriac_read")
-            connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
-
-        return engine
 
     def _migrate(self, engine: Engine) -> None:
         try:

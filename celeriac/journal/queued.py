@@ -15,7 +15,10 @@ from celeriac.states import AttemptState, NodeState, RunState
 LONGEST = 10
 
 _OFFER = (
-    select(attempts.c.id, attempts.c.run_id, attempts.c.path, attempts.c.granted, runs.c.name, runs.c.options)
+    select(
+        attempts.c.id, attempts.c.run_id, attempts.c.path, attempts.c.granted, attempts.c.batch,
+        runs.c.name, runs.c.options,
+    )
     .select_from(IN_NODE)
     .where(
         attempts.c.id.in_(bindparam("ids", expanding=True)),
@@ -24,7 +27,7 @@ _OFFER = (
         runs.c.state == RunState.RUNNING,
         nodes.c.state == NodeState.QUEUED,
     )
-)
+)  # fmt: skip
 
 
 def offer(connection: Connection, ids: Sequence[str]) -> list[Record]:

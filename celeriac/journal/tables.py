@@ -123,7 +123,6 @@ attempts = Table(
     Column("started", Float),
     Column("ended", Float),
     Index("attempts_by_run", "run_id", "state"),
-    Index("attempts_by_batch", "batch"),
     Index("attempts_by_lease", "state", "lease"),
     Index("attempts_by_due", "due"),
     Index("attempts_by_key", "key", "path"),

@@ -96,6 +96,7 @@ class World:
     broker_is_down: bool = False
     broker_tells: bool = False  # whether it is empty
     token: CancelToken = field(default_factory=CancelToken)  # of the tool that was started last
+    go_on: bool = False  # workers start what a plain step makes ready themselves
     takes: float | None = None  # seconds that each tool took, as the journal has it; None: what it did take
 
     def __post_init__(self) -> None:
@@ -173,14 +174,10 @@ class World:
         """Do what a worker does that gets this message."""
         engine = worker or self.engine
         if message.kind == "execute":
-            execute(engine, message.names)
+            execute(engine, message.names, go_on=self.go_on)
             self._took(message.names)
             self._follow(message)
-        elif message.kind == "settle":
-            advance(engine, message.run, attempt=message.name)
-        elif message.kind == "gather":
-            advance(engine, message.run, batch=message.name)
-        elif message.kind == "advance":
+        else:
             advance(engine, message.run)
 
     def _took(self, names: Sequence[str]) -> None:

@@ -56,6 +56,7 @@ class OrdersContract:
         self, cluster: World, submission: Submission, data: st.DataObject
     ) -> None:
         del cluster.pending[:]
+        cluster.go_on = data.draw(st.booleans(), label="go on")
         run = cluster.submit(submission)
         troubles = 0
         while not cluster.over(run):
@@ -94,6 +95,7 @@ class OrdersContract:
     @pytest.mark.parametrize("seed", range(3))
     def test_parallel_workers_come_to_the_same_end(self, cluster: World, submission: Submission, seed: int) -> None:
         del cluster.pending[:]
+        cluster.go_on = seed > 0
         run = cluster.submit(submission)
         patience = threading.BoundedSemaphore(400)  # a bound on a hang: so often there may be nothing to do
 
