@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from celeriac.resources import Budget
 from tests.unit.engine_documents import SCATTER, output, step, tool, workflow, write
 from tests.unit.engine_harness import Exit, World, add, world
 
@@ -67,8 +68,10 @@ def test_a_failed_step_is_left_to_its_message(tmp_path: Path) -> None:
 def test_an_item_is_left_to_its_chord(tmp_path: Path) -> None:
     each = step(tool("a"), {"a": "n"}, scatter="a")
     document = write(tmp_path, workflow({"n": "int[]"}, {"s": each}, {"o": output("s/out")}, SCATTER))
-    with world(tmp_path / "home", fair=False, scatter_window=4, scatter_width=2) as cluster:
+    with world(tmp_path / "home") as cluster:
         cluster.go_on = True
+        cluster.engine.presence.describe("worker", Budget(8, 8192), 8, {"default": 8})  # so that chords are wide
+        cluster.engine.presence.tell()
         run = cluster.start(document, {"n": [1, 2]})
         for _ in range(2):
             cluster.deliver(cluster.take())
