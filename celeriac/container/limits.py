@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from celeriac.container.base import Command
 from celeriac.container.cgroup.group import Group
 from celeriac.container.cgroup.tools import ToolGroups
-from celeriac.container.procfs import family
+from celeriac.container.procfs import family, last_started
 from celeriac.container.usage import Usage
 
 log = logging.getLogger(__name__)
@@ -56,6 +56,8 @@ class Box:
 
 def _put(group: Group, pid: int, mark: bytes) -> None:
     group.add(pid)
+    if last_started() == pid:  # it has started nothing before
+        return
     for _ in range(ROUNDS):
         outside = group.lacks(family(pid, mark))
         if not outside:

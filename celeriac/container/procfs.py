@@ -51,7 +51,7 @@ def family(leader: int, mark: bytes) -> set[int]:
     their environment. Costs a look at the processes alone that are younger: the kernel counts their
     numbers up, and starts again only at its maximum.
     """
-    youngest = _youngest()
+    youngest = last_started()
     few = leader <= youngest < leader + FEW
     among = list(range(leader, youngest + 1) if few else pids())
     return _relatives({leader, *(pid for pid in among if mark in environment(pid))}, among)
@@ -74,7 +74,7 @@ def _relatives(roots: set[int], among: Iterable[int]) -> set[int]:
     return found
 
 
-def _youngest() -> int:
+def last_started() -> int:
     """Return the number that was given last to a process or thread (proc_loadavg(5))."""
     with open("/proc/loadavg", encoding="ascii") as file:
         return int(file.read().split()[-1])
