@@ -54,10 +54,13 @@ def execute(engine: Engine, names: Sequence[str], *, go_on: bool = False) -> dic
         if not offered:
             log.debug("none of %s is there to be taken", ", ".join(names))
             return {}
-        outputs = _execute(engine, offered, Slot()) if offered[0].granted is None else _with_slot(engine, offered)
-    if go_on and outputs and offered[0].batch is None:
+        done = _execute(engine, offered, Slot()) if offered[0].granted is None else _with_slot(engine, offered)
+    if done is None:
+        return {}
+    if go_on and done.outputs and offered[0].batch is None:
         _go_on(engine, offered[0].run_id)
-    return outputs
+    done.tidy()
+    return done.outputs
 
 
 def _go_on(engine: Engine, run: str) -> None:
@@ -75,7 +78,7 @@ def reported(engine: Engine, attempt: str) -> tuple[bool, Outputs | None]:
     return ended, row.outputs if row is not None and ended else None
 
 
-def _with_slot(engine: Engine, offered: Sequence[Record]) -> dict[str, Outputs]:
+def _with_slot(engine: Engine, offered: Sequence[Record]) -> Reports | None:
     first, names = offered[0], [one.id for one in offered]
     granted, title, slot_name = Resources(**first.granted), first.path or first.name, bundle_name(names)
     options = engine.options(first.run_id, first.options)
@@ -92,7 +95,7 @@ def _with_slot(engine: Engine, offered: Sequence[Record]) -> dict[str, Outputs]:
         engine.slots.give_back(slot_name)
     if engine.leases.ending:  # that is why it waits here no longer
         _pass_on(engine, names)
-    return {}
+    return None
 
 
 def _pass_on(engine: Engine, names: Sequence[str]) -> None:
@@ -111,12 +114,12 @@ class _Claims:
 
 def _execute(
     engine: Engine, offered: Sequence[Record], slot: Slot, problem: CeleriacError | None = None
-) -> dict[str, Outputs]:
+) -> Reports | None:
     engine.reach("claim.before")
     claims = _claim(engine, offered)
     engine.reach("claim.after")
     if not claims.work:
-        return {}
+        return None
     tokens = {one.claimed.id: engine.leases.watch(one.claimed.id) for one in claims.work}
     options = engine.options(claims.run.id, claims.run.options)
     reports = Reports(engine, options)
@@ -145,7 +148,7 @@ def _execute(
             engine.leases.release(name)
         if shared is not None and not options.keep_scratch:
             shutil.rmtree(shared, ignore_errors=True)
-    return reports.outputs
+    return reports
 
 
 def _claim(engine: Engine, offered: Sequence[Record]) -> _Claims:

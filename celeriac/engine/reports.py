@@ -44,19 +44,25 @@ class Done:
 
 
 class Reports:
-    """The reports on the attempts of one message; ``outputs`` has those of the successful ones that are written."""
+    """The reports on the attempts of one message; ``outputs`` has those of the successful ones that are written.
+
+    What only the tools of the last ones needed is there until :meth:`tidy`: others may wait for the report, but
+    nobody for that.
+    """
 
     def __init__(self, engine: Engine, options: RunOptions) -> None:
         self.outputs: dict[str, dict[str, Any]] = {}
         self._engine = engine
         self._options = options
         self._waiting: list[Done] = []
+        self._untidy: list[tuple[Done, JobReport]] = []
 
     def add(self, done: Done) -> None:
         """Take a report; it is written now if it is no success, or others have waited for long enough."""
         self._waiting.append(done)
         if done.report.outcome is not Outcome.SUCCESS or time.monotonic() - self._waiting[0].over >= TOGETHER:
             self.write()
+            self.tidy()
 
     def write(self) -> None:
         """Write what waits. Raises :class:`~celeriac.errors.JournalUnavailable` once the leases are over."""
@@ -72,11 +78,17 @@ class Reports:
                 log.warning("attempt %s is no longer this worker's: its outputs are dropped", done.claimed.id)
                 shutil.rmtree(done.place.root, ignore_errors=True)
                 continue
-            _tidy(done.place, self._options, done.title, report)
+            self._untidy.append((done, report))
             if report.outcome is Outcome.SUCCESS and report.outputs is not None:
                 self.outputs[done.claimed.id] = report.outputs
         if any(done.claimed.batch is not None and done.report.outcome is not Outcome.SUCCESS for done in waiting):
             self._hurry(waiting[0].claimed.run_id)
+
+    def tidy(self) -> None:
+        """Remove what only the tools needed whose reports are written."""
+        untidy, self._untidy = self._untidy, []
+        for done, report in untidy:
+            _tidy(done.place, self._options, done.title, report)
 
     def _hurry(self, run: str) -> None:
         """Have a scatter's failed item looked at now, not when the last one of its chord has ended."""

@@ -48,7 +48,7 @@ def remove(url: str, runs: Collection[str], attempts: Collection[str]) -> None:
 
 def _tell(client: docker.APIClient, one: dict[str, Any]) -> str:
     """Say what a container is, and what runs in it."""
-    labels, inside = one["Labels"], ""
+    names, labels, inside = " ".join(one["Names"] or []), one["Labels"], ""
     with suppress(DockerException):  # it does not run
         inside = str([row[-1] for row in client.top(one["Id"])["Processes"] or []])
-    return f"container {one['Id'][:12]} ({one['Status']}) of {labels} {inside}"
+    return f"container {one['Id'][:12]} {names} ({one['Status']}) of {labels} {inside}"

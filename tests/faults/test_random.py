@@ -7,14 +7,18 @@ import random
 import time
 from contextlib import suppress
 from signal import SIGKILL
+from subprocess import Popen
 
 import pytest
 
+from tests.acceptance.test_hands import hands
 from tests.faults import servers
 from tests.faults.checks import kept
 from tests.faults.conftest import MakeSite
 from tests.faults.mix import Mix
+from tests.faults.own_run import own_run
 from tests.faults.report import Fault
+from tests.faults.sharing import SHARE
 from tests.faults.site import Site, fresh_database, process_of
 from tests.faults.workflow import Reference
 
@@ -55,6 +59,30 @@ def _kill(pid: int, fault: Fault) -> None:
     with suppress(ProcessLookupError):  # it has ended
         os.kill(pid, SIGKILL)
         fault.injected()
+
+
+@pytest.mark.fault("random", "processes of a run that is its own worker SIGKILLed, and it, then resumed")
+@pytest.mark.parametrize("words", [(), (SHARE,)], ids=["a container each", "shared containers"])
+def test_an_own_run_is_killed(
+    make_site: MakeSite, fault: Fault, dice: random.Random, words: tuple[str, ...]
+) -> None:
+    site, what = make_site(INFRASTRUCTURE_ATTEMPTS=TRIES), Reference(40, 0.3)
+    with own_run(site, what, *words) as own:
+        _kill_some(own.command, dice, fault)
+    while not site.view.run(own.id).ended:
+        with site.embedded.start("resume", "--quiet", own.id) as command:
+            _kill_some(command, dice, fault)
+    kept(site, own.id, what, fault)
+
+
+def _kill_some(command: Popen[str], dice: random.Random, fault: Fault) -> None:
+    """Kill its processes one after another, and at last the command itself, until it has ended."""
+    while command.poll() is None:
+        time.sleep(dice.uniform(0.2, 3.0))
+        family = hands(command.pid) if command.poll() is None else []
+        victim = dice.choice(family).pid if family and dice.random() < 0.8 else command.pid
+        if command.poll() is None:
+            _kill(victim, fault)
 
 
 @pytest.mark.ci
