@@ -174,7 +174,7 @@ def _scatter(turn: Turn, one: Prepared) -> list[Ended]:
     process = turn.graph.at(node.step)
     kind = "workflow" if process.steps is not None else "job"
     window = share(turn.engine.width(None).window, nodes.scatters(turn.connection, turn.id))
-    rows = [
+    rows = (
         {
             "run_id": turn.id,
             "path": f"{node.path}[{number}]",
@@ -186,7 +186,7 @@ def _scatter(turn: Turn, one: Prepared) -> list[Ended]:
             "inputs": own,
         }
         for number, own in enumerate(expansion.items())
-    ]
+    )
     nodes.add(turn.connection, rows)
     turn.behind = True
     return []

@@ -216,8 +216,8 @@ class Turn:
                 self.behind = True
             return []
         names = self.graph.at(row.step).output_names
-        found = nodes.item_outputs(self.connection, self.id, row.path)
-        return [self.end(row, collect(row.shape, names, found), bool(row.failed))]
+        outputs = collect(row.shape, names, nodes.item_outputs(self.connection, self.id, row.path))
+        return [self.end(row, outputs, bool(row.failed))]
 
     def _turns(self, row: Record) -> int:
         """Return how many more items of a scatter get their turn."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -11,8 +12,10 @@ from sqlalchemy import (
     Connection,
     Float,
     Integer,
+    Text,
     Update,
     bindparam,
+    cast,
     delete,
     func,
     insert,
@@ -20,26 +23,32 @@ from sqlalchemy import (
     update,
 )
 
+from celeriac.document.values import loads
 from celeriac.journal.database import now
 from celeriac.journal.paths import below
 from celeriac.journal.tables import Record, Value, attempts, nodes
 from celeriac.states import ATTEMPT_ENDED, NODE_ENDED, NodeState
 
-#: Paths in one statement, at most.
+#: Paths or rows in one statement, at most.
 _PORTION = 500
 _OUTPUTS = func.coalesce(nodes.c.outputs, attempts.c.outputs, type_=Value).label("outputs")
+_OUTPUTS_TEXT = cast(_OUTPUTS, Text)
 _JOINED = nodes.outerjoin(attempts, attempts.c.id == nodes.c.attempt)
 
 
-def add(connection: Connection, rows: list[dict[str, Any]]) -> None:
-    """Insert nodes; each row names path, parent, step, kind, idx, state and what else it has."""
-    full = [{**_EMPTY, **row} for row in rows]
-    for statement, part in (
-        (_ADD, [row for row in full if row["state"] not in NODE_ENDED]),
-        (_ADD_ENDED, [row for row in full if row["state"] in NODE_ENDED]),
-    ):
-        if part:
-            connection.execute(statement, part)
+def add(connection: Connection, rows: Iterable[dict[str, Any]]) -> None:
+    """Insert nodes; each row names path, parent, step, kind, idx, state and what else it has.
+
+    Rows are taken by the portion: those of a large scatter are never all there at once.
+    """
+    left = iter(rows)
+    while portion := [{**_EMPTY, **row} for row in itertools.islice(left, _PORTION)]:
+        for statement, part in (
+            (_ADD, [row for row in portion if row["state"] not in NODE_ENDED]),
+            (_ADD_ENDED, [row for row in portion if row["state"] in NODE_ENDED]),
+        ):
+            if part:
+                connection.execute(statement, part)
 
 
 _ADD = insert(nodes).values(created=now())
@@ -207,14 +216,18 @@ def outputs(connection: Connection, run: str, paths: Iterable[str]) -> dict[str,
 
 
 def item_outputs(connection: Connection, run: str, scatter: str) -> list[dict[str, Any]]:
-    """Return the outputs of a scatter's items in their order; a failed or skipped one gives {}."""
+    """Return the outputs of a scatter's items in their order; a failed or skipped one gives {}.
+
+    Many are read as one text: values of one text share the names of their fields, which are a third of them.
+    """
     statement = (
-        select(_OUTPUTS)
+        select(_OUTPUTS_TEXT)
         .select_from(_JOINED)
         .where(nodes.c.run_id == run, nodes.c.parent == scatter)
         .order_by(nodes.c.idx)
     )
-    return [value or {} for value in connection.execute(statement).scalars()]
+    found = connection.execute(statement, execution_options={"yield_per": _PORTION}).scalars()
+    return [value for texts in found.partitions() for value in loads(f"[{','.join(text or '{}' for text in texts)}]")]
 
 
 def inputs(connection: Connection, run: str, path: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from ruamel.yaml.scalarfloat import ScalarFloat
 from sqlalchemy import Connection, inspect, select, text, update
 
 from celeriac.errors import JournalUnavailable
@@ -25,6 +26,7 @@ from celeriac.journal.database import HEAD, Database, now
 from celeriac.journal.migrate import upgrade
 from celeriac.journal.tables import attempts as attempts_table
 from celeriac.journal.tables import metadata
+from celeriac.journal.tables import nodes as nodes_table
 from celeriac.states import IllegalMove, NodeState, RunState
 
 HANG = 60.0
@@ -259,6 +261,28 @@ class JournalContract:
             nodes.change(connection, "r", ["s"], NodeState.SUCCESS)
             nodes.cancel_open(connection, "r")
             assert nodes.states(connection, "r", ["s"]) == {"s": "FAILED"}
+
+    @given(values=st.lists(st.none() | st.dictionaries(st.text(max_size=8), JSON, max_size=3), max_size=7))
+    @example(values=[None, {"at": {"celeriac:float": [1.0]}}, {"at": ScalarFloat(1.5, width=3, prec=1)}, {}])
+    @example(values=[{"n": number, "not UTF-8": "\udcff"} for number in range(1001)])
+    @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+    def test_items_outputs_come_back_in_their_order(self, url: str, values: list[Any]) -> None:
+        items = (
+            {
+                "run_id": "r", "path": f"s[{number}]", "parent": "s", "step": "s", "kind": "job", "idx": number,
+                "state": NodeState.SKIPPED if value is None else NodeState.READY, "outputs": value,
+            }
+            for number, value in reversed(list(enumerate(values)))
+        )  # fmt: skip
+        with _opened(url).begin() as connection:
+            connection.execute(text("DELETE FROM nodes"))
+            nodes.add(connection, items)
+            found = nodes.item_outputs(connection, "r", "s")
+            noted = select(nodes_table.c.path).where(nodes_table.c.ended.is_not(None))
+            ended = set(connection.execute(noted).scalars())
+        expected = [value or {} for value in values]
+        assert found == expected and repr(found) == repr(expected)
+        assert ended == {f"s[{number}]" for number, value in enumerate(values) if value is None}
 
     def test_the_migrations_lead_to_what_a_new_one_is(self, database: Database) -> None:
         with database.engine.begin() as connection:
