@@ -106,6 +106,7 @@ def assemble(
     at_once: int | None = None,
     keeps: bool = False,
     on_end: Callable[[str], None] | None = None,
+    on_steps_end: Callable[[str], None] | None = None,
 ) -> Engine:
     """Put an engine together and hang it on its Celery app."""
     install()
@@ -120,6 +121,7 @@ def assemble(
         at_once=at_once,
         keeps=keeps,
         on_end=on_end,
+        on_steps_end=on_steps_end,
     )
     app.celeriac = engine
     return engine

@@ -43,7 +43,7 @@ def running(
     host = host_slots(settings, jobs, budget, worker=name, cap=cap, bounded=True)
     engine = assemble(
         app, settings, queues, slots=host, jobs=jobs, limited=from_file, fair=False, at_once=at_once, keeps=True,
-        on_end=on_end,
+        on_end=on_end, on_steps_end=lambda run: made.hands.dismiss(),
     )  # fmt: skip
     app.loader.import_default_modules()
     made = Embedded(engine, _worker(app, at_once), at_once)

@@ -72,6 +72,13 @@ class Hands:
         for hand in self._all:
             hand.stop_all(reason)
 
+    def dismiss(self) -> None:
+        """Let go of those that are idle: there are no more steps, and their memory is wanted to publish outputs."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for hand in idle:
+            hand.leave()
+
     def close(self) -> None:
         """End them; what they run was told to stop before."""
         for hand in self._all:
@@ -120,7 +127,8 @@ class _Hand:
 
     def leave(self) -> None:
         """Tell it to end, by closing what it listens to."""
-        self._pipe.close()
+        with self._lock:
+            self._pipe.close()
 
     def end(self, deadline: float = 0.0) -> None:
         """Wait for its end till the deadline (of time.monotonic()), then kill it."""

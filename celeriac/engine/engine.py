@@ -64,6 +64,7 @@ class Engine:
         at_once: int | None = None,
         keeps: bool = False,
         on_end: Callable[[str], None] | None = None,
+        on_steps_end: Callable[[str], None] | None = None,
     ) -> None:
         self.settings = settings
         self.reach = failpoints(settings.failpoints)
@@ -77,6 +78,7 @@ class Engine:
         self._keeps = keeps  # the runs that are submitted here are this process's own
         self.told_of_waiting = False  # for other runs on this host
         self.on_end = on_end or (lambda run: None)
+        self.on_steps_end = on_steps_end or (lambda run: None)  # what is left of the run is to publish its outputs
         self.database = Database(settings.journal, settings.connect_timeout)
         self.documents = DocumentCache.under(settings.home / "cache")
         self.policy = RetryPolicy(

@@ -30,13 +30,18 @@ def finish(engine: Engine, run: str) -> None:
     """
     with engine.database.read() as connection:
         row = runs.short(connection, run)
-        root = nodes.end(connection, run, "")
-    if row is None or root is None or row.state != RunState.RUNNING:
+    if row is None or row.state != RunState.RUNNING:
         return
     options = engine.options(run, row.options)
-    with _alone(engine.directory(run, options)) as alone:
-        if alone:
-            _finish(engine, run, row, root, options)
+    scratch = engine.directory(run, options)
+    with _alone(scratch) as alone:
+        # the outputs are gone when it returns: whoever waits for the run reads them anew
+        state = _finish(engine, run, row, options) if alone else None
+        if state is None:
+            return
+        if options.cleanup and state is RunState.SUCCESS and release(engine, run):
+            shutil.rmtree(scratch, ignore_errors=True)
+        engine.on_end(run)
 
 
 @contextmanager
@@ -77,7 +82,13 @@ class _Wanted:
                 raise Cancelled(f"run {self._run} is no longer under way")
 
 
-def _finish(engine: Engine, run: str, row: Record, root: Record, options: RunOptions) -> None:
+def _finish(engine: Engine, run: str, row: Record, options: RunOptions) -> RunState | None:
+    """Return the run's last state; None where it was not for this call to end it."""
+    with engine.database.read() as connection:
+        root = nodes.end(connection, run, "")
+    if root is None:
+        return None
+    engine.on_steps_end(run)
     failed = root.state != NodeState.SUCCESS
     outputs: dict[str, Any] | None = root.outputs
     error: dict[str, Any] | None = row.error or root.error if failed else None
@@ -91,7 +102,7 @@ def _finish(engine: Engine, run: str, row: Record, root: Record, options: RunOpt
             )  # fmt: skip
             outputs = printable(found)
         except Cancelled:
-            return
+            return None
         except CeleriacError as problem:
             failed, error, outputs = True, problem.to_dict(), None
         except Exception as problem:  # a bug: the run must end all the same, and name it
@@ -103,15 +114,13 @@ def _finish(engine: Engine, run: str, row: Record, root: Record, options: RunOpt
     with engine.database.begin() as connection:
         locked = runs.lock(connection, run)
         if locked is None or locked.state != RunState.RUNNING:
-            return
+            return None
         turn = Turn(engine, connection, locked)
         runs.change(connection, run, RunState.RUNNING, state, outputs=outputs, error=error)
         tell(turn)
         messages = turn.flush()
     engine.send(run, messages)
-    if options.cleanup and not failed and release(engine, run):
-        shutil.rmtree(scratch, ignore_errors=True)
-    engine.on_end(run)
+    return state
 
 
 def end(turn: Turn) -> None:

@@ -59,6 +59,18 @@ def test_a_worker_leaves_to_another_what_that_one_publishes_now(
     assert (row.state, cluster.ended) == ("SUCCESS", [row.id])
 
 
+@pytest.mark.parametrize("result", ["results", "taken"])
+def test_that_there_are_no_more_steps_is_told_before_outputs_are_published(
+    cluster: World, document: Path, tmp_path: Path, result: str
+) -> None:
+    (tmp_path / "taken").write_text("a file")
+    told = []
+    for worker in cluster.workers:
+        worker.on_steps_end = lambda run: told.append((run, (tmp_path / "results" / "o.txt").exists()))
+    row = cluster.finished(document, {"x": 5}, outdir=str(tmp_path / result))
+    assert told == [(row.id, False)]
+
+
 def test_outputs_that_can_not_be_written_fail_the_run_by_name(cluster: World, document: Path, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
     row = cluster.finished(document, {"x": 5}, outdir=str(tmp_path / "taken"))
