@@ -14,13 +14,17 @@ MIB = 2**20
 
 @dataclass
 class Result:
-    """What one runner did with one work: the right runs, and why there are no more of them."""
+    """What one runner did with one work: the right runs, and why there are no more of them.
+
+    Runs that failed beside right ones are a peer's: they are told and not counted. Ours have a note.
+    """
 
     work: str
     runner: str
     runs: list[Measure] = field(default_factory=list)
     note: str = ""  # "not installed", "skipped: ...", "failed: ..."
     title: str = ""  # the work's name for people
+    failures: list[str] = field(default_factory=list)  # why, for each turn that failed: "exit 1"
 
     @property
     def failed(self) -> bool:
@@ -46,7 +50,9 @@ class Result:
     def from_dict(cls, data: dict[str, Any]) -> Result:
         """Return what :meth:`to_dict` was made of."""
         runs = [Measure(**run) for run in data["runs"]]
-        return cls(data["work"], data["runner"], runs, data["note"], data.get("title", ""))
+        return cls(
+            data["work"], data["runner"], runs, data["note"], data.get("title", ""), data.get("failures", [])
+        )
 
 
 @dataclass

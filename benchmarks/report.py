@@ -52,13 +52,17 @@ class Report:
         """Return the seconds of all runners, and our ratio to the baseline with its target."""
         rows = self._by_runner(lambda r: r.seconds)
         if not {LABELS[OURS], LABELS[BASELINE]} <= set(rows[0]):
-            return Sheet("Median seconds", rows)
+            return Sheet("Median seconds", rows, notes=self.notes())
         ratios = {v.work: v for v in self.verdicts if v.what.endswith(f"/ {BASELINE}")}
         after = rows[0].index(LABELS[BASELINE]) + 1
         names = list(dict.fromkeys(r.work for r in self.results))
         cells = [["ratio", "at most"], *(_ratio(name, ratios.get(name)) for name in names)]
         merged = [[*row[:after], *extra, *row[after:]] for row, extra in zip(rows, cells, strict=True)]
-        return Sheet("Median seconds; a ratio is Celeriac's to cwltool's", merged)
+        return Sheet("Median seconds; a ratio is Celeriac's to cwltool's", merged, notes=self.notes())
+
+    def notes(self) -> list[str]:
+        """Return a sentence on each peer that has failed some turns of a work and not others."""
+        return [_some_failed(result) for result in self.results if result.failures and not result.failed]
 
     def others(self) -> Sheet:
         """Return the figures with a target that are no ratio to the baseline."""
@@ -109,6 +113,13 @@ class Report:
         data = json.loads((folder / f"{NAME}.json").read_text())
         results = [Result.from_dict(result) for result in data["results"]]
         return cls(data["machine"], results, [Reading.from_dict(reading) for reading in data["readings"]])
+
+
+def _some_failed(result: Result) -> str:
+    failed, turns = len(result.failures), len(result.failures) + len(result.runs)
+    why = ", ".join(dict.fromkeys(result.failures))
+    runner, work = LABELS.get(result.runner, result.runner), result.title or result.work
+    return f"{runner} failed in {failed} of {turns} turns at '{work}' ({why}); its figures are those of the others."
 
 
 def _bar(result: Result) -> Bar:

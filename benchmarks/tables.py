@@ -20,11 +20,12 @@ def paper() -> Console:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table: the first row is the head, the first columns are words, the others figures."""
+    """A table: the first row is the head, the first columns are words, the others figures; notes stand under it."""
 
     title: str
     rows: list[list[str]]
     words: int = 1
+    notes: Sequence[str] = ()
 
     def draw(self, console: Console) -> None:
         """Print it on a terminal."""
@@ -34,15 +35,16 @@ class Sheet:
             table.add_column(name, justify="left" if index < self.words else "right")
         for row in rows:
             table.add_row(*row)
-        console.print(table)
+        console.print(table, *self.notes, sep="\n")
 
     def markdown(self) -> str:
-        """Return it as Markdown, without its title."""
+        """Return it as Markdown, with its notes, without its title."""
         head, *rest = self.rows
         rule = ["---" if index < self.words else "---:" for index in range(len(head))]
-        return "\n".join(
+        table = "\n".join(
             f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in [head, rule, *rest]
         )
+        return "\n\n".join([table, *self.notes])
 
 
 def page(title: str, facts: dict[str, object], sheets: Sequence[Sheet]) -> str:

@@ -17,10 +17,14 @@ from benchmarks.outcomes import Reading, Result
 from benchmarks.runners import Room, Runner
 from benchmarks.tables import number
 from benchmarks.targets import OURS
-from benchmarks.verify import failure
+from benchmarks.verify import LATE, failure
 from benchmarks.works import Work, startup
 
 Say = Callable[[str], None]
+
+#: Turns that a peer may fail at a work before it has done it once.
+CHANCES = 2
+_FAILED = "failed: "
 
 
 @dataclass(frozen=True)
@@ -100,15 +104,33 @@ def _measure_work(work: Work, seats: list[Seat], limits: Limits, say: Say) -> No
     for turn in range(limits.repeat):
         first = turn % len(seats)
         for seat in seats[first:] + seats[:first]:
-            if not seat.result.note and (turn == 0 or not work.once or seat.runner.name == OURS):
-                _take_turn(seat, turn, limits, say)
+            if goes_on(seat.result) and (turn == 0 or not work.once or seat.runner.name == OURS):
+                run, note = _one_run(seat.runner, work, limits, say)
+                add(seat.result, run, note)
+                say(f"{work.name}, turn {turn + 1}, {seat.runner.name}: {_outcome(run, note)}")
 
 
-def _take_turn(seat: Seat, turn: int, limits: Limits, say: Say) -> None:
-    run, seat.result.note = _one_run(seat.runner, seat.work, limits, say)
+def goes_on(result: Result) -> bool:
+    """Tell whether a runner gets its next turn: not one that is left out, nor we once we have failed.
+
+    A peer that fails now and then does, but for one that has taken too long, or that was never right.
+    """
+    if result.runner == OURS or not result.failures:
+        return not result.note
+    return (bool(result.runs) or len(result.failures) < CHANCES) and not result.failures[-1].startswith(LATE)
+
+
+def add(result: Result, run: Measure | None, note: str) -> None:
+    """Take in a turn: a right run, or why it failed. A peer's failure is no note beside right runs."""
     if run is not None:
-        seat.result.runs.append(run)
-    say(f"{seat.work.name}, turn {turn + 1}, {seat.runner.name}: {_outcome(run, seat.result.note)}")
+        result.runs.append(run)
+    else:
+        result.failures.append(note.removeprefix(_FAILED))
+    result.note = f"{_FAILED}{result.failures[0]}" if result.failures and _spoils(result) else ""
+
+
+def _spoils(result: Result) -> bool:
+    return result.runner == OURS or not result.runs
 
 
 def _outcome(run: Measure | None, note: str) -> str:
@@ -125,7 +147,7 @@ def _one_run(runner: Runner, work: Work, limits: Limits, say: Say) -> tuple[Meas
         room = Room(root)
         _, note = _run(runner, startup.warm_up(), room, limits.timeout, say)
         if note:
-            return None, note.replace("failed", "failed in the warm-up", 1)
+            return None, f"{note}, in the warm-up"
         return _run(runner, work, room, limits.timeout, say)
     finally:
         shutil.rmtree(root, ignore_errors=True)
@@ -153,7 +175,7 @@ def _run(
         return run, ""
     if log := _tail(stderr):
         say(log)
-    return None, f"failed: {note}"
+    return None, f"{_FAILED}{note}"
 
 
 def _tail(log: Path, lines: int = 15) -> str:

@@ -10,6 +10,9 @@ from urllib.parse import unquote, urlsplit
 from benchmarks.measure import Measure
 from benchmarks.works import Case
 
+#: What the sentence about a run begins with that took too long.
+LATE = "not ended"
+
 
 def failure(run: Measure, stdout: str, case: Case, outdir: Path, load_code: int | None = None) -> str:
     """Return what is wrong with a run, or "" when it did all of its work.
@@ -18,7 +21,7 @@ def failure(run: Measure, stdout: str, case: Case, outdir: Path, load_code: int 
     first step must have started. The sentence names no path, since it goes into the report.
     """
     if run.timed_out:
-        return f"not ended after {run.seconds:.0f} s"
+        return f"{LATE} after {run.seconds:.0f} s"
     if run.exit_code != (load_code or 0):
         return f"exit {run.exit_code}"
     if load_code is None:

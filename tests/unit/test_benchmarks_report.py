@@ -45,6 +45,20 @@ def test_runners_without_a_baseline_have_no_ratio() -> None:
     assert Report(MACHINE, RESULTS[:1]).side_by_side().rows == [["work", "Celeriac"], ["the startup", "2.00"]]
 
 
+def test_a_peer_that_failed_some_turns_has_the_median_of_the_others_and_a_note(tmp_path: Path) -> None:
+    peer = result("startup", "cwltool", 1, 3, failures=["exit 1", "exit 1"])
+    results = [result("startup", OURS, 1), peer, result("startup", "toil", note="failed: exit 2")]
+    report = Report(MACHINE, results, [])
+    sheet = report.side_by_side()
+    assert sheet.rows[1] == ["the startup", "1.00", "2.00", "0.50", "1.00", "failed: exit 2"]
+    (note,) = sheet.notes
+    assert note.startswith("cwltool --parallel failed in 2 of 4 turns at 'the startup' (exit 1);")
+    assert not report.missed
+    report.save(tmp_path)
+    assert Report.load(tmp_path) == report
+    assert f"|\n\n{note}\n" in (tmp_path / "latest.md").read_text()
+
+
 def test_the_page_names_what_was_not_read_off(tmp_path: Path) -> None:
     REPORT.save(tmp_path)
     page = (tmp_path / "latest.md").read_text()
