@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from celeriac.engine import intermediate
+from celeriac.engine.conclusions import conclude
 from celeriac.engine.dispatch import Dispatch, dispatch
 from celeriac.engine.finish import end, finish
 from celeriac.engine.prepare import Prepared, is_quick, prepare
@@ -63,7 +64,7 @@ def _turn(engine: Engine, run: str, *, reports_alone: bool = False) -> tuple[boo
             runs.change(connection, run, RunState.PENDING, RunState.RUNNING)
             turn.state = RunState.RUNNING
             turn.start_root()
-        turn.settle(attempts.reported(connection, run))
+        conclude(turn, attempts.reported(connection, run))
         if not reports_alone:
             turn.look_at_root()
             turn.behind = True

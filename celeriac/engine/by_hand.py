@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from celeriac.engine.conclusions import conclude
 from celeriac.engine.finish import tell
 from celeriac.engine.lost import replace
 from celeriac.engine.stop import stop_below
@@ -32,7 +33,7 @@ def adopt_run(engine: Engine, run: str) -> None:
         turn = Turn(engine, connection, row)
         turn.cancel_queued()
         leases.expire(connection, run)
-        turn.settle(attempts.reported(connection, run))
+        conclude(turn, attempts.reported(connection, run))
         if attempts.open_count(connection, run) > 0:  # their workers stop them just now
             return
         log.warning("run %s was set %s in the database", run, row.state)

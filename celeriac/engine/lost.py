@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from celeriac.container.process_name import is_dead
+from celeriac.engine.conclusions import again, judge, times
 from celeriac.engine.turn import Ended, Turn
 from celeriac.errors import StepFailed
 from celeriac.journal import leases, nodes, runs
@@ -54,11 +55,11 @@ def replace(turn: Turn, gone: Record) -> None:
     if node is None or node.attempt != gone.id or node.state != NodeState.QUEUED:
         return
     log.warning("attempt %s of %s is lost: its worker %s is gone", gone.number, gone.path or turn.run.name, gone.owner)
-    verdict, pause = turn.judge(Cause.LOST, gone)
-    if verdict is Verdict.RETRY and turn.again(gone, verdict, pause):
+    verdict, pause = judge(turn, Cause.LOST, gone)
+    if verdict is Verdict.RETRY and again(turn, gone, verdict, pause):
         return
     error = StepFailed(
-        f"'{gone.path or turn.run.name}' was lost {turn.times(Cause.LOST, gone) + 1} times: "
+        f"'{gone.path or turn.run.name}' was lost {times(turn, Cause.LOST, gone) + 1} times: "
         "the worker that ran it stopped answering",
         hint="look into the workers' logs; was the host out of memory, or restarted?",
     ).to_dict()

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from celeriac.engine.dispatch import Dispatch, dispatch
 from celeriac.errors import CeleriacError
 from celeriac.graph.merge import gather
 from celeriac.graph.model import Kind, Process, Step
@@ -19,12 +18,9 @@ from celeriac.graph.scatter import collect
 from celeriac.job.options import RunOptions
 from celeriac.journal import attempts, nodes, outbox, runs
 from celeriac.journal.tables import Record
-from celeriac.resources import Ask, Resources
 from celeriac.scheduler import readiness
 from celeriac.scheduler.fairness import share
-from celeriac.scheduler.placement import Placement, climb
-from celeriac.scheduler.retry import Cause, Verdict, cause
-from celeriac.states import NODE_ENDED, NodeState, Outcome, RunState
+from celeriac.states import NODE_ENDED, NodeState, RunState
 
 if TYPE_CHECKING:
     from celeriac.engine.engine import Engine, Message
@@ -96,76 +92,6 @@ class Turn:
     def halted(self) -> bool:
         """Whether nothing new may start."""
         return self.stopping or self.state is not RunState.RUNNING
-
-    # --- reports --------------------------------------------------------------------------------
-
-    def settle(self, reports: Sequence[Record]) -> None:
-        """Draw the conclusions from workers' reports."""
-        ended: list[Ended] = []
-        succeeded: list[str] = []
-        settled: dict[Cause | None, list[str]] = defaultdict(list)
-        for report in reports:
-            gone = NodeState(report.node_state) in NODE_ENDED  # the step was cancelled meanwhile
-            found = cause(Outcome(report.outcome), report.error, wanted=not gone and self.state is RunState.RUNNING)
-            settled[found].append(report.id)
-            if gone:
-                continue
-            verdict, pause = self.judge(found, report)
-            if verdict in (Verdict.RETRY, Verdict.CLIMB) and self.again(report, verdict, pause):
-                continue
-            state = {
-                Verdict.SUCCEED: NodeState.SUCCESS,
-                Verdict.CANCEL: NodeState.CANCELED,
-            }.get(verdict, NodeState.FAILED)
-            if state is NodeState.SUCCESS:
-                succeeded.append(report.path)
-            else:
-                nodes.change(self.connection, self.id, [report.path], state, error=report.error)
-            seconds = report.ended - report.started
-            ended.append(Ended(report.path, report.parent, report.step, state, report.error, seconds))
-        nodes.change(self.connection, self.id, succeeded, NodeState.SUCCESS)
-        for found, ids in settled.items():
-            attempts.settle(self.connection, ids, found)
-        self.ended(ended)
-
-    def judge(self, found: Cause | None, attempt: Record) -> tuple[Verdict, float]:
-        """Return what follows an attempt that ended for this cause, and the seconds to wait before it."""
-        if found is None:
-            return Verdict.SUCCEED, 0.0
-        times, own = 1, None
-        if attempt.number > 1:
-            times += self.times(found, attempt)
-        if found is Cause.TEMPORARY:
-            own = self.graph.at(address(attempt.path)).retry
-        policy = self.engine.policy
-        return policy.decide(found, times, own), policy.pause(found, times, own)
-
-    def times(self, found: Cause, attempt: Record) -> int:
-        """Count the other attempts at a node that ended for this cause since the run was opened the last time."""
-        return attempts.failures(
-            self.connection, self.id, attempt.path, found, self.run.opened, other_than=attempt.id
-        )
-
-    def again(self, attempt: Record, verdict: Verdict, pause: float = 0.0) -> bool:
-        """Queue the next attempt of a node; False when nothing new may start, or there is no more memory to give."""
-        if self.halted:
-            return False
-        queue, granted = attempt.queue, attempt.granted
-        if verdict is Verdict.CLIMB:
-            rung = self._rung(attempt)
-            if rung is None:
-                return False
-            queue, granted = rung.queue, rung.granted.to_json()
-        number = attempt.number + 1
-        dispatch(self, [Dispatch(attempt.path, queue, attempt.asked, granted, attempt.tool, number, due=pause)])
-        return True
-
-    def _rung(self, attempt: Record) -> Placement | None:
-        if not self.engine.limited or not attempt.granted:
-            return None
-        return climb(
-            Ask.from_json(attempt.asked), Placement(attempt.queue, Resources(**attempt.granted)), self.queues
-        )
 
     # --- names ----------------------------------------------------------------------------------
 

@@ -58,8 +58,13 @@ runs = Table(
     Column("ended", Float),
     Column("keeper", String(128)),  # the process that alone looks after it; None: the workers
     Column("opened", Float),  # when `celeriac retry` opened it again, the last time
+    Column("caller", String(255)),  # who submitted it over HTTP; None: somebody with the settings in hand
+    Column("workflow", String(255)),  # the workflow's name in the folder that it was asked for from (dag_id)
+    Column("request", Value),  # what was asked for over HTTP, as it is shown again
     Index("runs_by_state", "state"),
     Index("runs_by_time", "created"),
+    Index("runs_by_caller", "caller", "created"),
+    Index("runs_by_workflow", "workflow", "created"),
 )
 
 nodes = Table(
@@ -192,4 +197,42 @@ results = Table(
     Column("value", Text, nullable=False),  # a result's JSON, or the count of a chord's parts
     Column("expires", Float),  # None: never
     Index("results_by_expiry", "expires"),
+)
+
+#: What listeners are to be told, written in the commit of what it tells. Delivered ones are deleted.
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),  # those of a run go out in this order
+    Column("run_id", String(64), nullable=False),
+    Column("route", String(16), nullable=False),  # progress, status, results, weblog
+    Column("target", Text, nullable=False),  # the listener's URL; "": the one of the settings
+    Column("payload", Value, nullable=False),
+    Column("key", String(36), nullable=False),  # the same at every try: who got it before can tell
+    Column("tries", Integer, nullable=False, default=0),
+    Column("due", Float, nullable=False),  # the next try, not before
+    Column("dead", Boolean, nullable=False, default=False),  # given up; `celeriac notify replay` sends it again
+    Column("error", Text),  # what went wrong the last time
+    Column("created", Float, nullable=False),
+    Index("notices_by_run", "run_id", "id"),
+    Index("notices_by_due", "dead", "due"),
+    sqlite_autoincrement=True,
+)
+
+#: Tokens that were used, till they expire: none is taken twice.
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("jti", String(255), primary_key=True),
+    Column("expires", Float, nullable=False),
+    Index("tokens_by_expiry", "expires"),
+)
+
+keys = Table(
+    "api_keys",
+    metadata,
+    Column("name", String(255), primary_key=True),  # the caller's
+    Column("digest", String(64), nullable=False, unique=True),  # SHA-256 of the key: it is random and long
+    Column("scopes", Value, nullable=False),
+    Column("created", Float, nullable=False),
 )
