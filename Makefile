@@ -2,7 +2,7 @@
 # `make` alone lists the verbs.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test conformance faults bench lint docs clean example-genomics environment services
+.PHONY: help run test test-alone test-with-servers conformance faults bench lint docs clean example-genomics environment services
 
 PYTHON ?= python3
 VENV   := .venv
@@ -11,7 +11,8 @@ PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # Without their caches: a module that is new since makes what they remember wrong.
 RUFF   := $(BIN)/ruff check --no-cache .
 LAYERS := $(BIN)/lint-imports --no-logo --no-cache
-TIERS  := $(wildcard tests/unit tests/integration tests/acceptance)
+# What the types and the tests without servers say, while those with servers run: these wait much of the time.
+ALONE  := build/test-alone.log
 
 READY      := $(VENV)/.ready
 READY_LINT := $(VENV)/.ready-lint
@@ -24,9 +25,16 @@ run: $(READY) ## run the example workflow; its outputs go to out/quickstart
 
 test: $(READY) $(READY_LINT) services ## check the style, then run the unit, integration and acceptance tests
 	$(RUFF)
-	$(if $(filter true,$(CI)),$(BIN)/mypy)
-	$(LAYERS)
-	$(BIN)/python -m pytest $(TIERS)
+	@$(MAKE) --no-print-directory --jobs=2 test-alone test-with-servers
+
+test-alone:
+	@mkdir -p $(dir $(ALONE))
+	@{ $(if $(filter true,$(CI)),$(BIN)/mypy &&) $(LAYERS) && \
+	    $(BIN)/python -m pytest -o cache_dir=.pytest_cache/alone tests/unit; } > $(ALONE) 2>&1; \
+	    status=$$?; cat $(ALONE); exit $$status
+
+test-with-servers:
+	$(BIN)/python -m pytest tests/integration tests/acceptance
 
 conformance: $(READY) services ## run the CWL v1.2 conformance suite (CONFORMANCE_SUITE=folder, BROKER=embedded|redis|rabbitmq)
 	$(BIN)/python tests/conformance/run.py

@@ -63,8 +63,9 @@ class Site:
     def worker(self, name: str, *options: str) -> Iterator[Popen[bytes]]:
         """Run `celery worker OPTIONS` in the checkout till the end of the block; it takes tasks from the start on."""
         log = self.desk.directory / f"worker-{name}.log"
-        # `env -C` becomes the worker: its id is the process's
-        argv = ["env", "-C", str(CHECKOUT), CELERY, "worker", "-n", f"{name}@%h", "-l", "info", *options]
+        # `env -C` becomes the worker: its id is the process's. It would ask for a second who else is there.
+        argv = ["env", "-C", str(CHECKOUT), CELERY, "worker", "-n", f"{name}@%h", "-l", "info", "--without-mingle"]
+        argv += options
         env = {**self.desk.environment(), "PYTHONUNBUFFERED": "1"}
         with running(argv, ready=lambda: " ready." in log.read_text(errors="replace"), log=log, env=env) as process:
             yield process
