@@ -11,6 +11,9 @@ from sqlalchemy import Connection, Engine, create_engine, event
 
 #: Seconds after which the file is given up as locked.
 TIMEOUT = 30
+#: KiB of pages that a connection holds on to. Another process's commit empties this cache, so that a larger one is
+#: of no use, and every process of a run has several.
+CACHE = 1000
 #: Seconds between two tries to write: the first pause, and the longest. SQLite's own begin at 1 ms and soon
 #: take 25, while a transaction of the journal takes less than one.
 FIRST, LONGEST = 0.0003, 0.005
@@ -34,7 +37,7 @@ def _prepare(connection: Any, record: Any) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.execute("PRAGMA cache_size=-4000")
+    cursor.execute(f"PRAGMA cache_size=-{CACHE}")
     cursor.close()
 
 
