@@ -78,7 +78,7 @@ class Engine:
         self._keeps = keeps  # the runs that are submitted here are this process's own
         self.told_of_waiting = False  # for other runs on this host
         self.on_end = on_end or (lambda run: None)
-        self.on_steps_end = on_steps_end or (lambda run: None)  # what is left of the run is to publish its outputs
+        self.on_steps_end = on_steps_end or (lambda run: None)  # no step will start; told at least once
         self.database = Database(settings.journal, settings.connect_timeout)
         self.documents = DocumentCache.under(settings.home / "cache")
         self.policy = RetryPolicy(

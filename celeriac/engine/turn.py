@@ -142,6 +142,8 @@ class Turn:
                 self.behind = True
             return []
         names = self.graph.at(row.step).output_names
+        if nodes.is_last(self.connection, self.id, row.path):
+            self.engine.on_steps_end(self.id)  # before the outputs of them all are in memory
         outputs = collect(row.shape, names, nodes.item_outputs(self.connection, self.id, row.path))
         return [self.end(row, outputs, bool(row.failed))]
 

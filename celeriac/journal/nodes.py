@@ -181,6 +181,19 @@ def under_way(connection: Connection, run: str, parent: str) -> int:
     return int(connection.execute(_COUNT_UNDER_WAY, {"run": run, "parent": parent}).scalar_one())
 
 
+def is_last(connection: Connection, run: str, path: str) -> bool:
+    """Whether nothing of a run is left when this node has ended: all others that are open only wait for it."""
+    return connection.execute(_OTHERS, {"run": run, "node": path}).first() is None
+
+
+_OTHERS = (
+    select(nodes.c.path)
+    .where(nodes.c.run_id == _RUN, nodes.c.state.not_in(list(NODE_ENDED)), nodes.c.path != _PATH)
+    .where((nodes.c.kind == "job") | nodes.c.remaining.is_(None) | (nodes.c.remaining > 1))
+    .limit(1)
+)
+
+
 def seconds(connection: Connection, run: str, paths: Iterable[str]) -> dict[str, float]:
     """Return what the last items of scatters took, where that is known."""
     statement = select(nodes.c.path, nodes.c.seconds).where(

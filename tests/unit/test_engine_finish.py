@@ -13,7 +13,8 @@ from celeriac.engine.cancel import cancel
 from celeriac.engine.outcome import outcome
 from celeriac.errors import NotFoundError, RunFailed
 from celeriac.job.publish import publish
-from tests.unit.engine_documents import output, step, tool, workflow, write
+from celeriac.journal.nodes import item_outputs
+from tests.unit.engine_documents import SCATTER, output, step, tool, workflow, write
 from tests.unit.engine_harness import World, world
 
 
@@ -69,6 +70,28 @@ def test_that_there_are_no_more_steps_is_told_before_outputs_are_published(
         worker.on_steps_end = lambda run: told.append((run, (tmp_path / "results" / "o.txt").exists()))
     row = cluster.finished(document, {"x": 5}, outdir=str(tmp_path / result))
     assert told == [(row.id, False)]
+
+
+@pytest.mark.parametrize("last", [True, False])
+def test_that_there_are_no_more_steps_is_told_before_the_outputs_of_a_scatter_are_gathered(
+    cluster: World, tmp_path: Path, last: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    gathered = []
+
+    def gather(*arguments: Any) -> Any:
+        gathered.append(bool(told))
+        return item_outputs(*arguments)
+
+    monkeypatch.setattr("celeriac.journal.nodes.item_outputs", gather)
+    for worker in cluster.workers:
+        worker.on_steps_end = told.append
+    steps = {"s": step(tool("a", outputs={"out": "stdout"}), {"a": "xs"}, scatter="a")}
+    if not last:
+        steps["t"] = step(tool("a", kind="File[]", outputs={"out": "stdout"}), {"a": "s/out"})
+    document = write(tmp_path, workflow({"xs": "int[]"}, steps, {"o": output(f"{[*steps][-1]}/out")}, SCATTER))
+    assert cluster.finished(document, {"xs": [1, 2]}).state == "SUCCESS"
+    assert gathered == [last] and told
 
 
 def test_outputs_that_can_not_be_written_fail_the_run_by_name(cluster: World, document: Path, tmp_path: Path) -> None:
