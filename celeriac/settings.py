@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from celeriac.errors import SettingsError
 
@@ -24,6 +25,10 @@ DEFAULT_BROKER = "redis://127.0.0.1:6379/0"
 PREFIX = "CELERIAC_"
 #: What programs say when an allocation fails: C++, Java, Python, the C library's ENOMEM.
 OOM_PATTERN = r"std::bad_alloc|java\.lang\.OutOfMemoryError|\bMemoryError\b|[Cc]annot allocate memory"
+
+#: The kinds of notices, and where a listener takes each unless it is set otherwise.
+ROUTES = {"progress": "progress", "status": "status", "results": "results"}
+_ROUTE = re.compile(r"[A-Za-z0-9._~/-]+")
 
 
 def _default_home(environ: Mapping[str, str] = os.environ) -> Path:
@@ -65,7 +70,30 @@ class Settings:
     temporary_attempts: int = 3  # tries of a step whose tool says that a failure was temporary
     retry_delay: float = 1.0  # before the second try of a step; twice as long before each further one
     retry_most: float = 300.0  # the longest pause between two tries
+    notify_url: str = field(default="", repr=False)  # the listener that is told of all runs; empty: none
+    notify_routes: str = "progress=progress,status=status,results=results"  # under it, for each kind of notice
+    notify_key: str = field(default="", repr=False)  # signs notices: a PEM's path, or a secret; empty: unsigned
+    notify_algorithm: str = "RS256"  # of the signature
+    notify_timeout: float = 30.0  # of one post, from the first byte to the last
+    notify_tries: int = 300  # of a notice before it is given up till `celeriac notify replay`
+    notify_backoff: float = 1.0  # before the second try; twice as long before each further one
+    notify_longest: float = 300.0  # the longest pause between two tries
+    notify_wait: float = 5.0  # how long an embedded run waits at its end for its notices to arrive
+    notify_weblog: bool = False  # the listener takes events as Nextflow posts them, all to notify_url
     failpoints: str = ""  # for tests of failures: see celeriac/failpoints.py
+    api_url: str = ""  # how clients reach `celeriac api`, such as https://host/celeriac; empty: as they asked for it
+    api_jwt_key: str = ""  # verifies tokens: the path of a public key in PEM, or a secret; empty: no tokens
+    api_jwt_algorithms: str = "RS256"  # how tokens may be signed
+    api_jwt_issuer: str = ""  # tokens are to be from it; empty: from anybody who has the key
+    api_jwt_audience: str = ""  # tokens are to be for it; empty: for nobody in particular
+    api_auth_url: str = ""  # the page that tells how to get a token; empty: a short one of ours
+    api_workflows: str = ""  # the folder of documents that may be run by their names; empty: none
+    api_outputs: str = "url"  # outputs are shown as "url"s of the server, or as "file" paths of its host
+    api_max_body: int = 1 << 30  # bytes of a request with its attachments
+    api_max_attachments: int = 256  # of one request
+    api_timeout: float = 30.0  # that a client may let the server wait in the midst of a request or an answer
+    api_loads: int = 4  # documents that are loaded for new runs at a time, in each process
+    api_waiting: int = 1000  # connections without a whole request, in each process; the oldest is closed for one more
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Settings:
@@ -90,7 +118,9 @@ class Settings:
                 "a heartbeat shorter than the lease was expected",
                 hint="a third of the lease or less lets a worker miss one",
             )
-        settings.oom_codes, settings.oom_words  # noqa: B018  # a wrong one is said here
+        settings.oom_codes, settings.oom_words, settings.notify_paths  # noqa: B018  # a wrong one is said here
+        if settings.notify_url:
+            check_listener(settings.notify_url, f"{PREFIX}NOTIFY_URL")
         return settings
 
     @property
@@ -116,6 +146,20 @@ class Settings:
                 f"{PREFIX}OOM_PATTERN is {self.oom_pattern!r}, which is no regular expression: {error}",
                 hint='"none" turns it off',
             ) from error
+
+    @property
+    def notify_paths(self) -> Mapping[str, str]:
+        """The route of each kind of notice; raises :class:`~celeriac.errors.SettingsError`."""
+        found = dict(ROUTES)
+        for word in self.notify_routes.replace(",", " ").split():
+            kind, equals, path = word.partition("=")
+            if kind not in ROUTES or not equals or not _ROUTE.fullmatch(path):
+                raise SettingsError(
+                    f"{PREFIX}NOTIFY_ROUTES has {word!r}, but KIND=PATH was expected",
+                    hint="kinds: " + ", ".join(ROUTES) + "; for example progress=progress,status=status",
+                )
+            found[kind] = path
+        return found
 
     @property
     def journal(self) -> str:
@@ -150,6 +194,18 @@ class Settings:
         return self.home / "runs"
 
 
+def check_listener(url: str, name: str) -> None:
+    """Raise :class:`~celeriac.errors.SettingsError` unless notices can be posted to ``url``, which ``name`` gave."""
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number
+        known = False
+    # what an HTTP request's first line can't hold; the value may have a password in it, and is not repeated
+    if not known or not url.isascii() or any(character <= " " or character == "\x7f" for character in url):
+        raise SettingsError(f"{name} is no URL that can be posted to", hint="for example http://127.0.0.1:8080/airflow/")
+
+
 def _file(env: Mapping[str, str], cwd: Path) -> Path | None:
     named = env.get(PREFIX + "CONFIG")
     if named:
@@ -182,7 +238,7 @@ def _from_file(path: Path | None) -> dict[str, Any]:
 _KINDS: dict[str, type] = {"Path": Path, "str": str, "float": float, "int": int, "bool": bool}
 _NAMES = {Path: "a path", str: "a text", float: "a number", int: "a whole number", bool: "true or false"}
 #: Numbers that may be 0; all others are above it.
-_MAY_BE_ZERO = {"disk_reserve", "drain", "slots", "host_cpus", "host_ram", "retry_delay"}
+_MAY_BE_ZERO = {"disk_reserve", "drain", "slots", "host_cpus", "host_ram", "retry_delay", "notify_wait"}
 _BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
 

@@ -18,7 +18,7 @@ NUMBERS = [field.name for field in fields(Settings) if field.type in ("int", "fl
 WHOLE = [field.name for field in fields(Settings) if field.type == "int"]
 TEXTS = [field.name for field in fields(Settings) if field.type == "str"]
 #: Each means then: as there is, or none.
-MAY_BE_ZERO = {"disk_reserve", "drain", "slots", "host_cpus", "host_ram", "retry_delay"}
+MAY_BE_ZERO = {"disk_reserve", "drain", "slots", "host_cpus", "host_ram", "retry_delay", "notify_wait"}
 #: A value of each that is not its default, as TOML and as what comes out.
 OTHER: dict[str, Any] = {
     **{name: f"{name}-value" for name in TEXTS},
@@ -27,7 +27,13 @@ OTHER: dict[str, Any] = {
     "home": "/srv/celeriac",
     "memory_ladder": False,
     "oom_exit_codes": "3, 104",
+    "notify_url": "http://127.0.0.1:8080/airflow/",
+    "notify_routes": "status=v2/status",
+    "notify_weblog": True,
 }
+
+#: Yet other values of those that take no other text.
+NOTIFY = {"notify_url": "https://h/x", "notify_routes": "results=r", "notify_weblog": "False"}
 
 
 def load(directory: Path, toml: str = "", **env: str) -> Settings:
@@ -61,7 +67,7 @@ def test_each_has_one_name_in_the_environment_and_the_file(tmp_path: Path, name:
 def test_the_environment_wins_unless_it_is_empty(tmp_path: Path, name: str) -> None:
     file, variable = toml(name, OTHER[name]), PREFIX + name.upper()
     from_file = getattr(load(tmp_path, file), name)
-    special = {"heartbeat": "5", "oom_exit_codes": "9", "memory_ladder": "True"}
+    special = {"heartbeat": "5", "oom_exit_codes": "9", "memory_ladder": "True", **NOTIFY}
     changed = special.get(name, "50" if name in NUMBERS else "/other")
     assert str(getattr(load(tmp_path, file, **{variable: changed}), name)).removesuffix(".0") == changed
     assert getattr(load(tmp_path, file, **{variable: ""}), name) == from_file
@@ -190,6 +196,29 @@ def test_exit_codes_of_memory(tmp_path: Path, value: str, codes: set[int]) -> No
 def test_a_wrong_word_on_memory_is_refused_at_start(tmp_path: Path, name: str, value: str, expected: str) -> None:
     with pytest.raises(SettingsError, match=expected):
         load(tmp_path, **{name: value})
+
+
+@pytest.mark.parametrize("url", ["ftp://h/", "http://", "h:8080", "http://h:x/", "http://h/a b", "http://h/\u00fc", "/p"])
+def test_a_listener_is_one_that_can_be_posted_to(tmp_path: Path, url: str) -> None:
+    with pytest.raises(SettingsError, match="CELERIAC_NOTIFY_URL is no URL that can be posted to") as caught:
+        load(tmp_path, CELERIAC_NOTIFY_URL=url)
+    assert url not in str(caught.value).replace("http://127.0.0.1:8080/airflow/", "")  # a password may be in it
+
+
+@pytest.mark.parametrize("routes", ["progress", "other=x", "status=", "status=a?b", "status=a b=c"])
+def test_routes_of_a_listener_are_paths(tmp_path: Path, routes: str) -> None:
+    with pytest.raises(SettingsError, match="KIND=PATH was expected"):
+        load(tmp_path, CELERIAC_NOTIFY_ROUTES=routes)
+
+
+def test_routes_that_are_not_named_are_the_usual_ones(tmp_path: Path) -> None:
+    found = load(tmp_path, CELERIAC_NOTIFY_ROUTES="status=v2/state").notify_paths
+    assert found == {"progress": "progress", "status": "v2/state", "results": "results"}
+
+
+def test_no_secret_is_shown() -> None:
+    shown = repr(Settings(notify_key="s3cret", notify_url="http://u:s3cret@h/"))
+    assert "s3cret" not in shown
 
 
 @pytest.mark.parametrize(
