@@ -1,0 +1,44 @@
+"""Who may call over HTTP: API keys, and tokens that were used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, delete, select
+
+from celeriac.journal.database import now
+from celeriac.journal.tables import Record, keys, tokens
+from celeriac.journal.upsert import upsert
+
+
+def add_key(connection: Connection, name: str, digest: str, scopes: Sequence[str]) -> bool:
+    """Add a key by its digest; False when there is one of that name."""
+    statement = upsert(connection, keys).values(name=name, digest=digest, scopes=list(scopes), created=now())
+    return bool(connection.execute(statement.on_conflict_do_nothing()).rowcount)
+
+
+def key(connection: Connection, digest: str) -> Record | None:
+    """Return the key with this digest, or None."""
+    return connection.execute(select(keys).where(keys.c.digest == digest)).first()
+
+
+def all_keys(connection: Connection) -> Sequence[Record]:
+    """Return all keys, by name."""
+    return connection.execute(select(keys).order_by(keys.c.name)).all()
+
+
+def any_key(connection: Connection) -> bool:
+    """Whether there is a key at all."""
+    return connection.execute(select(keys.c.name).limit(1)).first() is not None
+
+
+def remove_key(connection: Connection, name: str) -> bool:
+    """Remove a key; False when there is none of that name."""
+    return bool(connection.execute(delete(keys).where(keys.c.name == name)).rowcount)
+
+
+def use_token(connection: Connection, jti: str, expires: float) -> bool:
+    """Note that a token was used; False when it was before. Those that have expired are forgotten."""
+    connection.execute(delete(tokens).where(tokens.c.expires < now() - 60))
+    values = {"jti": jti, "expires": expires}
+    return bool(connection.execute(upsert(connection, tokens).values(values).on_conflict_do_nothing()).rowcount)
