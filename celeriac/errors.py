@@ -108,6 +108,10 @@ class NotFoundError(UserError):
     """A run or a step of that name is not in the journal."""
 
 
+class AccessError(UserError):
+    """Something from outside asks for what the operator has not allowed; it tells nothing of what is there."""
+
+
 class UnsupportedError(UserError):
     """The document is right, but needs what this runner does not do (exit code 33)."""
 
@@ -200,6 +204,10 @@ class Cancelled(ContainerError):
 
 class StepFailed(CeleriacError):
     """A step ended without success."""
+
+
+class WorkerLost(StepFailed):
+    """The worker that ran a step stopped answering, each time that it was tried."""
 
 
 class RunFailed(CeleriacError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from celeriac.container.process_name import is_dead
 from celeriac.engine.conclusions import again, judge, times
 from celeriac.engine.turn import Ended, Turn
-from celeriac.errors import StepFailed
+from celeriac.errors import WorkerLost
 from celeriac.journal import leases, nodes, runs
 from celeriac.journal.tables import Record
 from celeriac.scheduler.retry import Cause, Verdict
@@ -58,7 +58,7 @@ def replace(turn: Turn, gone: Record) -> None:
     verdict, pause = judge(turn, Cause.LOST, gone)
     if verdict is Verdict.RETRY and again(turn, gone, verdict, pause):
         return
-    error = StepFailed(
+    error = WorkerLost(
         f"'{gone.path or turn.run.name}' was lost {times(turn, Cause.LOST, gone) + 1} times: "
         "the worker that ran it stopped answering",
         hint="look into the workers' logs; was the host out of memory, or restarted?",

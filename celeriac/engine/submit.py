@@ -33,6 +33,15 @@ class Submission:
     queues: tuple[QueueLimits, ...]
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where a run came from, when it came over HTTP: the columns of these names."""
+
+    caller: str | None = None
+    workflow: str | None = None
+    request: dict[str, Any] | None = None
+
+
 def check(
     engine: Engine,
     document: str,
@@ -77,7 +86,12 @@ def _check_graph(document: Document, queues: Sequence[QueueLimits], limited: boo
 
 
 def submit(
-    engine: Engine, submission: Submission, *, reply: dict[str, Any] | None = None, run: str | None = None
+    engine: Engine,
+    submission: Submission,
+    *,
+    reply: dict[str, Any] | None = None,
+    run: str | None = None,
+    origin: Origin | None = None,
 ) -> tuple[str, list[tuple[int, Any]]]:
     """Write a run into the journal; once this returned, it is durable.
 
@@ -98,11 +112,12 @@ def submit(
             queues=[queue.to_json() for queue in submission.queues],
             reply=reply,
             keeper=engine.keeper,
+            **vars(origin or Origin()),
         )
         messages: list[Any] = [("advance", {})] if new else []
         numbers = outbox.add(connection, name, messages)
     if engine.fair:  # an embedded run ends with its command: there is nothing to come back to
         engine.database.flush()
     if not new and run is None:
-        return submit(engine, submission, reply=reply)
+        return submit(engine, submission, reply=reply, origin=origin)
     return name, list(zip(numbers, messages, strict=True))

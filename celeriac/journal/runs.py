@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, or_, select, update
 
 from celeriac.journal.database import now
 from celeriac.journal.tables import Record, attempts, documents, nodes, runs
@@ -117,6 +117,49 @@ def recent(connection: Connection, limit: int, state: str | None = None) -> Sequ
     if state:
         statement = statement.where(runs.c.state == state)
     return connection.execute(statement.order_by(runs.c.created.desc()).limit(limit)).all()
+
+
+_PAGE = (
+    runs.c.id, runs.c.name, runs.c.state, runs.c.created, runs.c.started, runs.c.ended, runs.c.error, runs.c.keeper,
+    runs.c.caller, runs.c.workflow, runs.c.request,
+)  # fmt: skip
+
+
+def page(
+    connection: Connection, limit: int, *, caller: str | None = None, after: tuple[float, str] | None = None
+) -> Sequence[Record]:
+    """Return runs, newest first, of a ``caller`` (None: of all), from after a place (created, id) on."""
+    statement = select(*_PAGE)
+    if caller is not None:
+        statement = statement.where(runs.c.caller == caller)
+    if after is not None:
+        created, name = after
+        same = and_(runs.c.created == created, runs.c.id < name)
+        statement = statement.where(or_(runs.c.created < created, same))
+    return connection.execute(statement.order_by(runs.c.created.desc(), runs.c.id.desc()).limit(limit)).all()
+
+
+def seen(connection: Connection, run: str, caller: str | None = None) -> Record | None:
+    """Return a run of a ``caller`` (None: of anybody) without its inputs and outputs; None: there is none."""
+    statement = select(*_PAGE, runs.c.options).where(runs.c.id == run)
+    return connection.execute(statement if caller is None else statement.where(runs.c.caller == caller)).first()
+
+
+def outputs(connection: Connection, run: str) -> dict[str, Any] | None:
+    """Return the outputs of a run; None while it has none."""
+    found: dict[str, Any] | None = connection.execute(select(runs.c.outputs).where(runs.c.id == run)).scalar()
+    return found
+
+
+def by_state(connection: Connection, caller: str | None = None) -> Sequence[Record]:
+    """Count runs by state, and the failed ones by the type of their error; of a ``caller``, or (None) of all."""
+    kind = case((runs.c.state == RunState.FAILED, runs.c.error["type"].as_string())).label("kind")
+    found = select(runs.c.state, kind)
+    if caller is not None:
+        found = found.where(runs.c.caller == caller)
+    rows = found.subquery()
+    statement = select(rows.c.state, rows.c.kind, func.count().label("number")).group_by(rows.c.state, rows.c.kind)
+    return connection.execute(statement).all()
 
 
 def open_runs(connection: Connection, keeper: str | None = None) -> list[str]:

@@ -137,6 +137,37 @@ def tries(
     return connection.execute(statement.order_by(attempts.c.started, attempts.c.path)).all()
 
 
+_TASK = (
+    attempts.c.id, attempts.c.path, attempts.c.number, attempts.c.state, attempts.c.outcome, attempts.c.reused,
+    attempts.c.host, attempts.c.exit_code, attempts.c.error, attempts.c.directory,
+    attempts.c.created, attempts.c.started, attempts.c.ended,
+)  # fmt: skip
+
+
+def attempts_page(
+    connection: Connection, run: str, limit: int, after: tuple[float, str] | None = None
+) -> Sequence[Record]:
+    """Return a run's attempts, oldest first, from after a place (created, id) on."""
+    statement = select(*_TASK).where(attempts.c.run_id == run)
+    if after is not None:
+        created, name = after
+        same = and_(attempts.c.created == created, attempts.c.id > name)
+        statement = statement.where(or_(attempts.c.created > created, same))
+    return connection.execute(statement.order_by(attempts.c.created, attempts.c.id).limit(limit)).all()
+
+
+def attempt(connection: Connection, run: str, identifier: str) -> Record | None:
+    """Return one attempt of a run, or None."""
+    statement = select(*_TASK).where(attempts.c.run_id == run, attempts.c.id == identifier)
+    return connection.execute(statement).first()
+
+
+def begun(connection: Connection, run: str) -> bool:
+    """Whether any attempt of a run was claimed by a worker."""
+    statement = select(attempts.c.id).where(attempts.c.run_id == run, attempts.c.started.is_not(None)).limit(1)
+    return connection.execute(statement).first() is not None
+
+
 def tried(connection: Connection, run: str, path: str) -> Sequence[Record]:
     """Return all attempts at one node, the first one first, also those that nobody has claimed."""
     statement = select(

@@ -69,7 +69,7 @@ def test_a_step_whose_workers_all_die_fails_with_the_cause(cluster: World, run: 
     row = cluster.run(run)
     assert row.state == "FAILED"
     assert "'s' was lost 3 times" in row.error["message"]
-    assert row.error["type"] == "StepFailed" and row.error["hint"]
+    assert row.error["type"] == "WorkerLost" and row.error["hint"]
     assert cluster.ended == [run]
 
 
