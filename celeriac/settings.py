@@ -80,6 +80,14 @@ class Settings:
     notify_longest: float = 300.0  # the longest pause between two tries
     notify_wait: float = 5.0  # how long an embedded run waits at its end for its notices to arrive
     notify_weblog: bool = False  # the listener takes events as Nextflow posts them, all to notify_url
+    api_roots: str = ""  # directories that runs from outside may read and write, with ":" between them
+    api_hosts: str = ""  # hosts that they may get documents and inputs from, such as "data.org, *.data.org"; empty: none
+    api_private_hosts: bool = False  # whether such a host may have an address of this machine or a private network
+    api_images: str = ""  # images that their tools may run in, such as "debian, quay.io/biocontainers/*"; empty: none
+    api_processes: bool = False  # whether their tools may run without a container
+    api_network: bool = False  # whether their tools may have a network
+    api_scatter: int = 10_000  # items of one of their scatters, at most
+    api_download: int = 1024  # MiB of one of their inputs that comes over http(s), at most
     failpoints: str = ""  # for tests of failures: see celeriac/failpoints.py
     api_url: str = ""  # how clients reach `celeriac api`, such as https://host/celeriac; empty: as they asked for it
     api_jwt_key: str = ""  # verifies tokens: the path of a public key in PEM, or a secret; empty: no tokens

@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection, Pipe
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from celeriac.engine.execute import Outputs, execute
+from celeriac.engine.execute import Execution, execute_and_go_on
 from celeriac.engine.lost import lose
 from celeriac.errors import CeleriacError
 
@@ -49,12 +49,12 @@ class Hands:
             self._all.append(_Hand(self._engine, index + 1, self._all))
         self._idle = list(self._all)
 
-    def execute(self, names: Sequence[str]) -> dict[str, Outputs]:
-        """As :func:`celeriac.engine.execute.execute`, in another process if one is idle."""
+    def execute(self, names: Sequence[str]) -> Execution:
+        """As :func:`celeriac.engine.execute.execute_and_go_on`, in another process if one is idle."""
         with self._lock:
             hand = self._idle.pop() if self._idle else None
         if hand is None:
-            return execute(self._engine, names, go_on=True)
+            return execute_and_go_on(self._engine, names)
         try:
             found = hand.execute(names)
         except (EOFError, OSError):
@@ -105,12 +105,13 @@ class _Hand:
             _Child(engine, theirs, index).live()
         theirs.close()
 
-    def execute(self, names: Sequence[str]) -> dict[str, Outputs]:
+    def execute(self, names: Sequence[str]) -> Execution:
         self._send(_RUN, list(names))
         while True:
             word, content = self._pipe.recv()
             if word == _DONE:
-                return dict(content)
+                done: Execution = content
+                return done
             if word == _ENDED:
                 self._engine.on_end(content)
                 continue
@@ -165,7 +166,7 @@ class _Child:
             self._engine.on_end = lambda run: self._send(_ENDED, run)
             threading.Thread(target=self._listen, name="celeriac-parent", daemon=True).start()
             while (names := self._work.get()) is not None:
-                self._send(_DONE, execute(self._engine, names, go_on=True))
+                self._send(_DONE, execute_and_go_on(self._engine, names))
             self._engine.close()
             code = os.EX_OK
         except BaseException as error:  # nothing of the parent's may run here

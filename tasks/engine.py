@@ -7,13 +7,13 @@ from functools import partial
 from typing import Any
 
 from celeriac.engine import Engine
-from celeriac.engine.execute import execute
+from celeriac.engine.execute import Execution, execute_and_go_on
 from celeriac.errors import SettingsError
 
 
-def execute_with(app: Any) -> Callable[[list[str]], dict[str, dict[str, Any]]]:
+def execute_with(app: Any) -> Callable[[list[str]], Execution]:
     """Return what runs attempts for this app: its own processes where it has some, else this one."""
-    return getattr(app, "celeriac_execute", None) or partial(execute, engine_of(app), go_on=True)
+    return getattr(app, "celeriac_execute", None) or partial(execute_and_go_on, engine_of(app))
 
 
 def engine_of(app: Any) -> Engine:

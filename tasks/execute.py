@@ -22,7 +22,10 @@ def execute(self: Any, attempts: list[str]) -> dict[str, Any] | None:
     for good.
     """
     engine = engine_of(self.app)
-    outputs = execute_with(self.app)(attempts)
+    done = execute_with(self.app)(attempts)
+    outputs = done.outputs
+    if done.settled:
+        self.request.chain = None
     for attempt in attempts:
         if attempt in outputs:
             continue

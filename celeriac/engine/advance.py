@@ -42,12 +42,13 @@ def advance(engine: Engine, run: str) -> None:
         finish(engine, run)
 
 
-def settle(engine: Engine, run: str) -> None:
+def settle(engine: Engine, run: str) -> bool:
     """Draw the conclusions from the reports on a run's attempts, and start what needs no expression for that.
 
-    The rest is left to :func:`advance`.
+    The rest is left to :func:`advance`; returns whether there is none.
     """
-    _turn(engine, run, reports_alone=True)
+    ended, behind = _turn(engine, run, reports_alone=True)
+    return not ended and not behind
 
 
 def _turn(engine: Engine, run: str, *, reports_alone: bool = False) -> tuple[bool | None, bool]:

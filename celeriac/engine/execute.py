@@ -37,37 +37,57 @@ log = logging.getLogger(__name__)
 Outputs = dict[str, Any]
 
 
-def execute(engine: Engine, names: Sequence[str], *, go_on: bool = False) -> dict[str, Outputs]:
+@dataclass(frozen=True)
+class Execution:
+    """What came of a message: the outputs by attempt, as of :func:`execute`."""
+
+    outputs: dict[str, Outputs]
+    settled: bool = False  # what follows is under way: nobody needs the message that would settle it
+
+
+def execute(engine: Engine, names: Sequence[str]) -> dict[str, Outputs]:
     """Run the tools of attempts, all of one run and with the same grant, and report; returns the outputs by attempt.
 
     One that is not in the answer was not there to be taken (a message that came late or twice), or did not
     succeed. Waits until this host has what was granted; till then another worker may claim them.
-
-    ``go_on``: start what a plain step makes ready, too. The message that has it settled does that as well, but
-    has two hops of the broker before it.
     """
-    with engine.alone(names) as own:
-        if engine.leases.ending:
-            _pass_on(engine, own)
-            return {}
-        offered = offer(engine, own) if own else []
-        if not offered:
-            log.debug("none of %s is there to be taken", ", ".join(names))
-            return {}
-        done = _execute(engine, offered, Slot()) if offered[0].granted is None else _with_slot(engine, offered)
+    done, _ = _done(engine, names)
     if done is None:
         return {}
-    if go_on and done.outputs and offered[0].batch is None:
-        _go_on(engine, offered[0].run_id)
     done.tidy()
     return done.outputs
 
 
-def _go_on(engine: Engine, run: str) -> None:
+def execute_and_go_on(engine: Engine, names: Sequence[str]) -> Execution:
+    """Execute attempts; then start what a plain step makes ready, two hops of the broker before its message would."""
+    done, first = _done(engine, names)
+    if done is None:
+        return Execution({})
+    settled = bool(done.outputs) and first.batch is None and _go_on(engine, first.run_id)
+    done.tidy()
+    return Execution(done.outputs, settled)
+
+
+def _done(engine: Engine, names: Sequence[str]) -> tuple[Reports | None, Any]:
+    """Execute attempts; return their reports and the first as it was offered, or None."""
+    with engine.alone(names) as own:
+        if engine.leases.ending:
+            _pass_on(engine, own)
+            return None, None
+        offered = offer(engine, own) if own else []
+        if not offered:
+            log.debug("none of %s is there to be taken", ", ".join(names))
+            return None, None
+        done = _execute(engine, offered, Slot()) if offered[0].granted is None else _with_slot(engine, offered)
+        return done, offered[0]
+
+
+def _go_on(engine: Engine, run: str) -> bool:
     try:
-        settle(engine, run)
+        return settle(engine, run)
     except Exception as error:  # it is the scheduler's task, which has errors seen to
         log.debug("run %s is advanced later: %s", run, error)
+        return False
 
 
 def reported(engine: Engine, attempt: str) -> tuple[bool, Outputs | None]:

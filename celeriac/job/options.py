@@ -34,6 +34,8 @@ class RunOptions:
     cachedir: str | None = None  # results are kept and reused here
     reuse: bool = True  # take what an earlier run made, where this one would make the same
     remove_intermediate: bool = False  # remove a step's outputs when the last step that reads them has ended well
+    access: dict[str, Any] | None = None  # of celeriac.access.Access: what it may reach; None: nothing is refused
+    secrets: tuple[str, ...] = ()  # the placeholders of its secret values, which are not in the journal
     cleanup: bool = False  # remove the run's directory when it has ended well
 
     def to_json(self) -> dict[str, Any]:

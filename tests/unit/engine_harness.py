@@ -20,7 +20,7 @@ from celeriac.container.base import CancelToken, Command
 from celeriac.container.stub import StubRunner
 from celeriac.engine import Engine
 from celeriac.engine.advance import advance
-from celeriac.engine.execute import execute
+from celeriac.engine.execute import execute, execute_and_go_on
 from celeriac.engine.scan import scan
 from celeriac.engine.submit import Submission, check, submit
 from celeriac.errors import BrokerUnavailable
@@ -174,9 +174,14 @@ class World:
         """Do what a worker does that gets this message."""
         engine = worker or self.engine
         if message.kind == "execute":
-            execute(engine, message.names, go_on=self.go_on)
+            settled = False
+            if self.go_on:
+                settled = execute_and_go_on(engine, message.names).settled
+            else:
+                execute(engine, message.names)
             self._took(message.names)
-            self._follow(message)
+            if not settled:
+                self._follow(message)
         else:
             advance(engine, message.run)
 

@@ -30,14 +30,14 @@ def ended(pid: int) -> bool:
 
 def test_who_is_dismissed_ends_and_what_comes_all_the_same_runs_here(hands: Hands) -> None:
     family = [hand.pid for hand in hands._all]
-    assert hands.execute(["an attempt that is not there"]) == {}
+    assert hands.execute(["an attempt that is not there"]).outputs == {}
     assert not any(map(ended, family))
     hands.dismiss()
     until = time.monotonic() + HANG
     while not all(map(ended, family)):
         assert time.monotonic() < until, "they go on"
         time.sleep(0.01)
-    assert hands.execute(["an attempt that is not there"]) == {}
+    assert hands.execute(["an attempt that is not there"]).outputs == {}
     hands.dismiss()
     hands.stop_all("nobody is there to hear it")
     hands.close()

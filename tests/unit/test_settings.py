@@ -198,7 +198,10 @@ def test_a_wrong_word_on_memory_is_refused_at_start(tmp_path: Path, name: str, v
         load(tmp_path, **{name: value})
 
 
-@pytest.mark.parametrize("url", ["ftp://h/", "http://", "h:8080", "http://h:x/", "http://h/a b", "http://h/\u00fc", "/p"])
+WRONG_LISTENERS = ["ftp://h/", "http://", "h:8080", "http://h:x/", "http://h/a b", "http://h/\u00fc", "/p"]
+
+
+@pytest.mark.parametrize("url", WRONG_LISTENERS)
 def test_a_listener_is_one_that_can_be_posted_to(tmp_path: Path, url: str) -> None:
     with pytest.raises(SettingsError, match="CELERIAC_NOTIFY_URL is no URL that can be posted to") as caught:
         load(tmp_path, CELERIAC_NOTIFY_URL=url)
