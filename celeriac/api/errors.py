@@ -59,17 +59,17 @@ def status_of(error: CeleriacError) -> int:
 
 
 def shown(error: CeleriacError, places: Mapping[str, str] | None = None) -> str:
-    """Return an error's message for a caller; ``places`` are directories and what is shown in their stead."""
+    """Return an error's message for a caller; ``places`` are directories and their names for callers."""
     if isinstance(error, JournalUnavailable):
         return "the journal does not answer: try again later"  # its message has the database's address
     return without(str(error), places or {})
 
 
 def without(text: str, places: Mapping[str, str]) -> str:
-    """Return a text without the names of directories, in each form in which messages have them."""
+    """Return a text without the paths of directories: what is below one is named from there."""
     for directory in sorted(places, key=len, reverse=True):
         for form in _forms(directory):
-            text = text.replace(f"{form}/", places[directory]).replace(form, places[directory] or ".")
+            text = text.replace(f"{form}/", "").replace(form, f"({places[directory]})")
     return text
 
 

@@ -95,7 +95,9 @@ class _Resolver:
             return None
         if len(best) > 1:
             some = " and ".join(sorted(best)[:2])
-            raise InputError(f"the {kind} {path} may be any of the attachments {some}", hint="name it as it is attached")
+            raise InputError(
+                f"the {kind} {path} may be any of the attachments {some}", hint="name it as it is attached"
+            )
         return best[0]
 
     def _uri(self, name: str) -> str:
