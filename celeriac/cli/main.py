@@ -44,7 +44,7 @@ class Runtime(Protocol):
         """Return how many steps that use all of a queue's limits a host's budget holds at once."""
 
 
-#: command -> what it does. Each is the module celeriac.cli.COMMAND with `arguments(parser)` and
+#: command -> what it does. Each is the module celeriac.cli.COMMAND (`-` is `_` there) with `arguments(parser)` and
 #: `main(args, runtime) -> exit code`.
 COMMANDS = {
     "run": "run a CWL document here and print its outputs",
@@ -57,6 +57,8 @@ COMMANDS = {
     "resume": "go on with a run whose process or host has died",
     "retry": "do again what failed of a run, or a step and all that depends on it",
     "clean": "remove what ended runs left on disk, except their outputs",
+    "api": "serve runs over HTTP: GA4GH WES, and the routes of CWL-Airflow",
+    "api-keys": "say who may call `celeriac api`",
     "why": "explain why a step is on the queue that it is on",
     "queues": "show the queues, their limits and who serves them",
     "completion": "print what your shell needs to complete celeriac's commands",
@@ -88,7 +90,7 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
     made.add_argument("--version", action="version", version=f"celeriac {celeriac.__version__}")
     commands = made.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name, text in COMMANDS.items():
-        module = importlib.import_module(f"celeriac.cli.{name}") if command in (None, name) else None
+        module = importlib.import_module(_module(name)) if command in (None, name) else None
         sub = commands.add_parser(
             name,
             help=text,
@@ -100,6 +102,10 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
         if module is not None:
             module.arguments(sub)
     return made
+
+
+def _module(command: str) -> str:
+    return f"celeriac.cli.{command.replace('-', '_')}"
 
 
 def main(argv: Sequence[str], runtime: Runtime) -> int:
@@ -139,7 +145,7 @@ def _main(argv: Sequence[str], runtime: Runtime) -> int:
         args = _late(args)
         debug = bool(getattr(args, "debug", False))
         _logging(debug, bool(getattr(args, "quiet", False)))
-        module = importlib.import_module(f"celeriac.cli.{args.command}")
+        module = importlib.import_module(_module(args.command))
         code = int(module.main(args, runtime))
         sys.stdout.flush()  # here, where a reader that went away is no surprise
         return code
