@@ -90,7 +90,7 @@ class Settings:
     api_download: int = 1024  # MiB of one of their inputs that comes over http(s), at most
     failpoints: str = ""  # for tests of failures: see celeriac/failpoints.py
     api_url: str = ""  # how clients reach `celeriac api`, such as https://host/celeriac; empty: as they asked for it
-    api_jwt_key: str = ""  # verifies tokens: the path of a public key in PEM, or a secret; empty: no tokens
+    api_jwt_key: str = field(default="", repr=False)  # verifies tokens: path of a public key in PEM, or a secret
     api_jwt_algorithms: str = "RS256"  # how tokens may be signed
     api_jwt_issuer: str = ""  # tokens are to be from it; empty: from anybody who has the key
     api_jwt_audience: str = ""  # tokens are to be for it; empty: for nobody in particular
