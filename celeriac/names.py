@@ -13,11 +13,12 @@ CANCEL_RUN = "celeriac.cancel_run"
 CANCEL_STEP = "celeriac.cancel_step"
 OUTPUTS = "celeriac.outputs"
 SWEEP = "celeriac.sweep"
+NOTIFY = "celeriac.notify"
 
 _CONTAINER = "celeriac-"
 
 __all__ = [
-    "ADVANCE", "CANCEL_RUN", "CANCEL_STEP", "CONTROL_QUEUE", "EXECUTE", "GATHER", "OUTPUTS", "RUN_WORKFLOW", "SETTLE",
+    "ADVANCE", "CANCEL_RUN", "CANCEL_STEP", "CONTROL_QUEUE", "EXECUTE", "GATHER", "NOTIFY", "OUTPUTS", "RUN_WORKFLOW", "SETTLE",
     "SWEEP", "attempt_of", "container_of", "is_rabbitmq",
 ]  # fmt: skip
 

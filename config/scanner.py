@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from celeriac.engine.due import wake
+from celeriac.engine.due import remind, wake
 from celeriac.engine.scan import scan
 from celeriac.engine.sweep import sweep
 from config import reaper
@@ -49,10 +49,11 @@ class Scanner:
     def _loop(self) -> None:
         self._try(self._engine.presence.tell, "other workers are not told of this one")
         self._see_to_host()
-        scanned = time.monotonic()
+        scanned, reminded = time.monotonic(), dict[str, float]()
         interval = self._engine.settings.scan_interval
         while not self._stop.wait(min(interval, TICK)):
             self._try(lambda: wake(self._engine), "steps whose pause is over are not sent")
+            self._try(lambda: remind(self._engine, reminded), "notices that are due are not sent")
             if time.monotonic() - scanned < interval:
                 continue
             scanned = time.monotonic()

@@ -69,6 +69,9 @@ class CeleryPublisher:
     def _advance(self, run: str) -> None:
         self._control(names.ADVANCE, run).apply_async()
 
+    def _notify(self, run: str) -> None:
+        self._control(names.NOTIFY, run).apply_async()
+
     def _reply(self, run: str, **place: Any) -> None:
         """Send the task that gives a run's outputs to the caller of ``run_workflow``, in its place."""
         correlation = place.pop("correlation_id", None)

@@ -54,6 +54,12 @@ def outputs(self: Any, run: str) -> dict[str, Any]:
     return outcome(engine_of(self.app), run)
 
 
+@shared_task(name=names.NOTIFY, bind=True, ignore_result=True)
+def notify(self: Any, run: str) -> None:
+    """Deliver a run's notices, in a thread: a listener that hangs keeps nobody from scheduling."""
+    engine_of(self.app).courier.take(run)
+
+
 @shared_task(name=names.SWEEP, bind=True, ignore_result=True)
 def sweep(self: Any) -> None:
     """Repair what a lost message or a dead worker left behind."""

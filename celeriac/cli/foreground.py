@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from celeriac.errors import EXIT_FAILED, CeleriacError, from_dict
@@ -65,8 +65,33 @@ class Foreground:
                 with self._progress(run, quiet):
                     self._wait(run)
             except (KeyboardInterrupt, Terminated) as stop:
-                return self._break_off(run, stop)
-        return self.report(run)
+                code = self._break_off(run, stop)
+            else:
+                code = self.report(run)
+            with suppress(KeyboardInterrupt, Terminated):
+                self._tell_listeners(run)
+            return code
+
+    def _tell_listeners(self, run: str) -> None:
+        """Wait a moment for the notices of a run that nobody else looks after, and say what did not arrive."""
+        if not self.embedded:
+            return
+        from celeriac.journal import runs
+
+        with self.engine.database.read() as connection:
+            row = runs.short(connection, run)
+        if row is None or not self.engine.is_heard(row.options):
+            return
+        from celeriac.engine.notify import undelivered
+
+        left = undelivered(self.engine, run)
+        if left:
+            why = next((one.error for one in left if one.error), "no answer has come yet")
+            print(
+                f"celeriac: warning: {len(left)} notices of run {run} have not arrived: {why}\n"
+                f"  they are kept: a worker on the same journal sends them, or `celeriac notify replay {run}`",
+                file=sys.stderr,
+            )
 
     def _progress(self, run: str, quiet: bool) -> Any:
         if quiet:

@@ -60,6 +60,7 @@ COMMANDS = {
     "api": "serve runs over HTTP: GA4GH WES, and the routes of CWL-Airflow",
     "api-keys": "say who may call `celeriac api`",
     "why": "explain why a step is on the queue that it is on",
+    "notify": "show what listeners were not told yet, tell them, or listen",
     "queues": "show the queues, their limits and who serves them",
     "completion": "print what your shell needs to complete celeriac's commands",
 }

@@ -68,6 +68,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     steps.add_argument("--log-dir", metavar="DIR", help="copy the tools' logs here")
     steps.add_argument("--cachedir", metavar="DIR", help="keep the results of steps here too, and reuse them")
     steps.add_argument("--no-reuse", action="store_true", help="run every step, also where an earlier run did the same")
+    steps.add_argument("--notify", metavar="URL", help="post progress, status and results of this run there, too")
+    steps.add_argument("--notify-weblog", action="store_true", help="with --notify: post events as Nextflow does")
     steps.add_argument("--provenance", metavar="DIR", help="not supported yet: ends with exit code 33")
     steps.add_argument("--parallel", action="store_true", help=argparse.SUPPRESS)  # always so
 
@@ -102,6 +104,10 @@ def run_options(args: argparse.Namespace, settings: Any, *, outdir: str | None, 
     timeout = settings.eval_timeout if args.eval_timeout is None else args.eval_timeout
     if not timeout > 0:
         raise UsageError(f"--eval-timeout is {timeout}: a number above 0 was expected")
+    if args.notify:
+        _check_listener(args.notify)
+    elif args.notify_weblog:
+        raise UsageError("--notify-weblog goes with --notify URL", hint="CELERIAC_NOTIFY_WEBLOG is for all runs")
     prefix = os.path.abspath(args.tmpdir_prefix) if args.tmpdir_prefix else None
     return RunOptions(
         outdir=outdir,
@@ -127,5 +133,19 @@ def run_options(args: argparse.Namespace, settings: Any, *, outdir: str | None, 
         cachedir=os.path.abspath(args.cachedir) if args.cachedir and not args.no_reuse else None,
         reuse=not args.no_reuse,
         remove_intermediate=args.rm_intermediate and not args.leave_tmpdir,
+        notify=args.notify or None,
+        notify_weblog=args.notify_weblog,
         cleanup=cleanup and not args.leave_tmpdir,
     )
+
+
+def _check_listener(url: str) -> None:
+    """Raise an error for a listener that can't be posted to, or whose password everybody could read."""
+    from celeriac.settings import check_listener
+
+    check_listener(url, "--notify")
+    if "@" in url.partition("://")[2].partition("/")[0]:
+        raise UsageError(
+            "--notify has a user or password in its URL, which would be kept in the journal for all to see",
+            hint="CELERIAC_NOTIFY_URL may have one; it is kept nowhere",
+        )

@@ -64,6 +64,8 @@ def _turn(engine: Engine, run: str, *, reports_alone: bool = False) -> tuple[boo
         if turn.state is RunState.PENDING:
             runs.change(connection, run, RunState.PENDING, RunState.RUNNING)
             turn.state = RunState.RUNNING
+            if turn.notes is not None:
+                turn.notes.began()
             turn.start_root()
         conclude(turn, attempts.reported(connection, run))
         if not reports_alone:
@@ -170,6 +172,8 @@ def _scatter(turn: Turn, one: Prepared) -> list[Ended]:
     width = expansion.width
     values: dict[str, Any] = {"shape": list(expansion.shape), "inputs": expansion.common}
     nodes.change(turn.connection, turn.id, [node.path], NodeState.RUNNING, remaining=width, failed=0, **values)
+    if turn.notes is not None:
+        turn.notes.expanded(node.path)
     if width == 0:
         row = nodes.count_down(turn.connection, turn.id, node.path, 0, 0)
         return turn.items_ended(row)
@@ -199,6 +203,8 @@ def _workflow(turn: Turn, one: Prepared) -> list[Ended]:
     assert process.steps is not None
     values: dict[str, Any] = {"inputs": one.workflow, "remaining": len(process.steps), "failed": 0}
     nodes.change(turn.connection, turn.id, [one.node.path], NodeState.RUNNING, **values)
+    if turn.notes is not None:
+        turn.notes.expanded(one.node.path)
     row = nodes.count_down(turn.connection, turn.id, one.node.path, 0, 0)
     if not process.steps:
         return [turn.finish_workflow(row, process)]

@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from celeriac.engine.conclusions import conclude
-from celeriac.engine.finish import tell
+from celeriac.engine.finish import cut_short, tell
 from celeriac.engine.lost import replace
 from celeriac.engine.stop import stop_below
 from celeriac.engine.turn import Ended, Turn
@@ -37,9 +37,9 @@ def adopt_run(engine: Engine, run: str) -> None:
         if attempts.open_count(connection, run) > 0:  # their workers stop them just now
             return
         log.warning("run %s was set %s in the database", run, row.state)
-        nodes.cancel_open(connection, run)
+        cut_short(turn)
         runs.note_end(connection, run, error=row.error or _error_of(turn))
-        tell(turn)
+        tell(turn, turn.state)
         messages = turn.flush()
     engine.send(run, messages)
     engine.on_end(run)

@@ -10,6 +10,7 @@ from celeriac.engine.turn import Ended, Turn
 from celeriac.graph.paths import address
 from celeriac.journal import attempts, nodes
 from celeriac.journal.tables import Record
+from celeriac.notify.changes import Task
 from celeriac.resources import Ask, Resources
 from celeriac.scheduler.placement import Placement, climb
 from celeriac.scheduler.retry import Cause, Verdict, cause
@@ -74,6 +75,8 @@ def again(turn: Turn, attempt: Record, verdict: Verdict, pause: float = 0.0) -> 
         if rung is None:
             return False
         queue, granted = rung.queue, rung.granted.to_json()
+    if turn.notes is not None:
+        turn.notes.steps([attempt.path], Task.UP_FOR_RETRY)
     number = attempt.number + 1
     dispatch(turn, [Dispatch(attempt.path, queue, attempt.asked, granted, attempt.tool, number, due=pause)])
     return True

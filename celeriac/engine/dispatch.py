@@ -11,6 +11,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from celeriac.journal import attempts, nodes
+from celeriac.notify.changes import Task
 from celeriac.scheduler.fairness import Width
 from celeriac.states import NodeState
 
@@ -91,6 +92,8 @@ def dispatch(turn: Turn, jobs: Sequence[Dispatch], inputs: Mapping[str, Any] | N
         _send_together(turn, part)
     rows = [row for _, row in pairs]
     attempts.add(turn.connection, rows)
+    if turn.notes is not None:
+        turn.notes.steps((row["path"] for row in rows), Task.SUBMITTED)
     if inputs is None:
         for row in rows:
             nodes.change(turn.connection, turn.id, [row["path"]], NodeState.QUEUED, attempt=row["id"])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -19,9 +20,11 @@ from celeriac.container.identity import boot_id
 from celeriac.container.process_name import process_name
 from celeriac.document.cache import DocumentCache
 from celeriac.document.document import Document
+from celeriac.engine.courier import Courier
 from celeriac.engine.lease import Leases
 from celeriac.engine.presence import Presence
 from celeriac.engine.reuse import Anything, JournalDigests
+from celeriac.errors import CeleriacError
 from celeriac.failpoints import failpoints
 from celeriac.job.digests import Digests
 from celeriac.job.options import RunOptions
@@ -34,6 +37,8 @@ from celeriac.scheduler.fairness import Width, width
 from celeriac.scheduler.retry import RetryPolicy
 from celeriac.settings import Settings
 from celeriac.slots import Slots, Unbounded
+
+log = logging.getLogger(__name__)
 
 Message = tuple[str, dict[str, Any]]
 
@@ -93,6 +98,7 @@ class Engine:
         self._named = 0, ""
         self.leases = Leases(self)
         self.presence = Presence(self)
+        self.courier = Courier(self)
         self.digests = Digests(JournalDigests(self))
         self.anything = Anything()  # to be reused
         self._inputs: OrderedDict[tuple[str, float | None, str], dict[str, Any]] = OrderedDict()
@@ -210,6 +216,9 @@ class Engine:
         sent = []
         try:
             for number, (kind, payload) in messages:
+                if kind == "notify":
+                    self.hint(run)
+                    continue
                 self.reach("publish.before")
                 self.publisher.publish(run, kind, payload)
                 self.reach("publish.after")
@@ -218,6 +227,17 @@ class Engine:
             if sent:
                 with self.database.begin() as connection:
                     outbox.done(connection, sent)
+
+    def is_heard(self, options: Mapping[str, Any]) -> bool:
+        """Whether anybody is to be told of a run with these options."""
+        return bool(self.settings.notify_url or options.get("notify"))
+
+    def hint(self, run: str) -> None:
+        """Have the notices of a run delivered soon; where that can't be said now, whoever looks for them finds them."""
+        try:
+            self.publisher.publish(run, "notify", {})
+        except CeleriacError as error:
+            log.debug("notices of run %s are delivered later: %s", run, error)
 
     def drop(self, messages: Sequence[tuple[int | None, Message]]) -> None:
         """Forget messages that the caller acted on itself."""

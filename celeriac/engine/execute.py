@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from celeriac.container.base import CancelToken
 from celeriac.engine.advance import settle
+from celeriac.engine.notes import begun
 from celeriac.engine.passing import pass_on
 from celeriac.engine.reports import Done, Reports
 from celeriac.engine.room import Room, slot_with_room
@@ -178,11 +179,14 @@ def _claim(engine: Engine, offered: Sequence[Record]) -> _Claims:
         claimed = attempts.claim(connection, names, engine.owner, engine.host, engine.settings.lease)
         run = runs.short(connection, run_id)
         nodes = attempts.work(connection, run_id, [one.path for one in claimed]) if claimed else {}
+        told = begun(engine, connection, run, nodes.values())
         lost = {
             one.id: leases.lost_here(connection, run_id, one.path, engine.host) for one in claimed if one.number > 1
         }
     if len(claimed) < len(offered):
         log.debug("%d of %d attempts are not there to be taken", len(offered) - len(claimed), len(offered))
+    if told:
+        engine.hint(run_id)
     assert run is not None
     return _Claims(run, [Work(one, nodes[one.path], one.path or run.name) for one in claimed], lost)
 

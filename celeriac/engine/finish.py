@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from celeriac.engine.reuse import release
 from celeriac.engine.turn import Turn
 from celeriac.errors import Cancelled, CeleriacError, JournalUnavailable, StepFailed
+from celeriac.job.fence import Fence
 from celeriac.job.options import RunOptions
 from celeriac.job.publish import printable, publish
 from celeriac.journal import nodes, runs
@@ -98,7 +99,7 @@ def _finish(engine: Engine, run: str, row: Record, options: RunOptions) -> RunSt
         try:
             found = publish(
                 outputs, outdir, scratch, run, checksums=options.compute_checksum, reach=engine.reach,
-                check=_Wanted(engine, run),
+                check=_Wanted(engine, run), fence=Fence.of(options, scratch),
             )  # fmt: skip
             outputs = printable(found)
         except Cancelled:
@@ -117,7 +118,7 @@ def _finish(engine: Engine, run: str, row: Record, options: RunOptions) -> RunSt
             return None
         turn = Turn(engine, connection, locked)
         runs.change(connection, run, RunState.RUNNING, state, outputs=outputs, error=error)
-        tell(turn)
+        tell(turn, state)
         messages = turn.flush()
     engine.send(run, messages)
     return state
@@ -125,15 +126,24 @@ def _finish(engine: Engine, run: str, row: Record, options: RunOptions) -> RunSt
 
 def end(turn: Turn) -> None:
     """End a run that was stopped or cancelled, once nothing of it runs any more."""
-    nodes.cancel_open(turn.connection, turn.id)
+    cut_short(turn)
     new = RunState.CANCELED if turn.state is RunState.CANCELING else RunState.FAILED
     runs.change(turn.connection, turn.id, turn.state, new, error=turn.error)
     turn.state = new
-    tell(turn)
+    tell(turn, new)
 
 
-def tell(turn: Turn) -> None:
-    """Have whoever waits for the run told that it has ended."""
+def cut_short(turn: Turn) -> None:
+    """End what is open of a run that is about to be ended."""
+    if turn.notes is not None:
+        turn.notes.cut_short()
+    nodes.cancel_open(turn.connection, turn.id)
+
+
+def tell(turn: Turn, state: RunState) -> None:
+    """Have whoever waits for the run, and its listeners, told that it has ended so."""
+    if turn.notes is not None:
+        turn.notes.run_ended(state)
     if turn.run.reply:
         turn.message("reply", **turn.run.reply)
 

@@ -53,6 +53,8 @@ def reopen(engine: Engine, run: str, step: str = "") -> Reopened:
         opened = runs.lock(connection, run)
         assert opened is not None
         turn = Turn(engine, connection, opened)
+        if turn.notes is not None:
+            turn.notes.began()
         _apply(turn, made, old)
         close(turn)
         turn.message("advance")

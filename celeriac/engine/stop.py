@@ -45,5 +45,7 @@ def cancel_step(engine: Engine, run: str, path: str, reason: str = "it was asked
 
 def stop_below(turn: Turn, path: str) -> None:
     """Take back the attempts of a node and of its parts, and end the parts."""
+    if turn.notes is not None:
+        turn.notes.cut_short(path)
     attempts.cancel_queued(turn.connection, turn.id, path)
     nodes.cancel_below(turn.connection, turn.id, path)

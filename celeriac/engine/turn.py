@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
+from celeriac.engine.notes import Notes, notes
 from celeriac.errors import CeleriacError
 from celeriac.graph.merge import gather
 from celeriac.graph.model import Kind, Process, Step
@@ -18,6 +19,7 @@ from celeriac.graph.scatter import collect
 from celeriac.job.options import RunOptions
 from celeriac.journal import attempts, nodes, outbox, runs
 from celeriac.journal.tables import Record
+from celeriac.notify.changes import Task
 from celeriac.scheduler import readiness
 from celeriac.scheduler.fairness import share
 from celeriac.states import NODE_ENDED, NodeState, RunState
@@ -85,6 +87,7 @@ class Turn:
         self.root_ended = False
         self.fresh: list[Fresh] = []
         self.behind = False
+        self.notes: Notes | None = notes(engine, connection, run)  # None: nobody listens
         self.well: list[Ends] = []  # for what may be removed after the commit, if the run wants that
         self._messages: list[Message] = []
 
@@ -111,6 +114,8 @@ class Turn:
         """Carry the ends of nodes up to their workflows and scatters, and start what they made ready."""
         pending = ended
         while pending:
+            if self.notes is not None:
+                self.notes.ended(pending)
             groups: dict[str | None, list[Ended]] = defaultdict(list)
             for node in pending:
                 groups[node.parent].append(node)
@@ -181,6 +186,8 @@ class Turn:
             if join(scope.path, name) not in known
         ]
         nodes.add(self.connection, rows)
+        if self.notes is not None:
+            self.notes.steps((row["path"] for row in rows), Task.UPSTREAM_FAILED)
         return len(rows)
 
     def end(self, row: Record, outputs: dict[str, Any], failed: bool, error: Any = None) -> Ended:
@@ -299,6 +306,8 @@ class Turn:
         kept = [message for message in messages if not own or message[0] not in _TO_WORKERS]
         others = [message for message in messages if own and message[0] in _TO_WORKERS]
         numbers = outbox.add(self.connection, self.id, kept)
+        if self.notes is not None and self.notes.write():
+            others.append(("notify", {}))
         return [*zip(numbers, kept, strict=True), *((None, message) for message in others)]
 
 

@@ -36,6 +36,8 @@ class RunOptions:
     remove_intermediate: bool = False  # remove a step's outputs when the last step that reads them has ended well
     access: dict[str, Any] | None = None  # of celeriac.access.Access: what it may reach; None: nothing is refused
     secrets: tuple[str, ...] = ()  # the placeholders of its secret values, which are not in the journal
+    notify: str | None = None  # the URL of a listener that is told of this run, beside the one of the settings
+    notify_weblog: bool = False  # it takes events as Nextflow posts them
     cleanup: bool = False  # remove the run's directory when it has ended well
 
     def to_json(self) -> dict[str, Any]:

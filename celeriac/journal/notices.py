@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Float, bindparam, delete, func, insert, select, update
 
 from celeriac.journal.database import now
-from celeriac.journal.tables import Record, notices
+from celeriac.journal.runs import kept_by
+from celeriac.journal.tables import Record, attempts, nodes, notices, runs
 
 #: Runs that are looked at together, at most.
 _PORTION = 64
@@ -38,9 +39,15 @@ def add(connection: Connection, run: str, rows: Sequence[tuple[str, str, dict[st
 _ADD = insert(notices).values(tries=0, dead=False, due=now(), created=now())
 
 
-def due_runs(connection: Connection) -> list[str]:
-    """Return runs whose lines have a head that is to be tried now; not all, where there are many."""
-    return list(dict.fromkeys(connection.execute(_DUE).scalars()))
+def due_runs(connection: Connection, keeper: str | None, *, listener: bool) -> list[str]:
+    """Return runs whose lines have a head that is to be tried now; not all, where there are many.
+
+    Those that ``keeper`` looks after, of all where it is None. ``listener``: the one of the settings is known here.
+    """
+    statement = _DUE if listener else _DUE.where(notices.c.target != "")
+    if keeper is not None:
+        statement = statement.where(notices.c.run_id.in_(select(runs.c.id).where(kept_by(keeper))))
+    return list(dict.fromkeys(connection.execute(statement).scalars()))
 
 
 _DUE = (
@@ -127,35 +134,68 @@ def bury(connection: Connection, claimed: Record, error: str, *, line: bool) -> 
     connection.execute(update(notices).where(which).values(dead=True, error=error[:_REASON]))
 
 
-def revive(connection: Connection, *, runs: Sequence[str] = (), dead: bool = False) -> list[str]:
+def revive(connection: Connection, *, of: Sequence[str] = (), dead: bool = False) -> list[str]:
     """Have what did not arrive tried again now, as if it were new; return its runs.
 
     Of all runs unless some are named; with ``dead`` only what was given up. What another process is about to
     deliver is left to it.
     """
     which = notices.c.dead.is_(True) if dead else (notices.c.dead.is_(True) | notices.c.error.is_not(None))
-    if runs:
-        which &= notices.c.run_id.in_(list(runs))
+    if of:
+        which &= notices.c.run_id.in_(list(of))
     found = list(connection.execute(select(notices.c.run_id).where(which).group_by(notices.c.run_id)).scalars())
     connection.execute(update(notices).where(which).values(dead=False, tries=0, due=now(), error=None))
     return found
 
 
-def listing(connection: Connection, *, runs: Iterable[str] | None = None, dead: bool = False) -> Sequence[Record]:
+def listing(connection: Connection, *, of: Iterable[str] | None = None, dead: bool = False) -> Sequence[Record]:
     """Return what has not arrived, in its order and without the payloads, with the seconds till the next try."""
     columns = [column for column in notices.c if column.name != "payload"]
     statement = select(*columns, (notices.c.due - now()).label("pause")).order_by(notices.c.id)
-    if runs is not None:
-        statement = statement.where(notices.c.run_id.in_(list(runs)))
+    if of is not None:
+        statement = statement.where(notices.c.run_id.in_(list(of)))
     if dead:
         statement = statement.where(notices.c.dead.is_(True))
     return connection.execute(statement).all()
 
 
-def waiting(connection: Connection, run: str) -> Record:
-    """Return how many of a run's notices wait, and the seconds till the first of them is tried again."""
-    return connection.execute(_WAITING, {"run": run}).one()
+# --- what they tell of ---------------------------------------------------------------------------
 
 
-_WAITING = select(func.count().label("number"), (func.min(notices.c.due) - now()).label("pause")).where(_RUN, _ALIVE)
+def about(connection: Connection, run: str) -> Record:
+    """Return what notices say of a run, without its inputs and outputs, which may be large."""
+    return connection.execute(_ABOUT, {"run": run}).one()
 
+
+_ABOUT = select(
+    runs.c.id, runs.c.name, runs.c.workflow, runs.c.request["run_id"].as_string().label("run_id"), runs.c.document,
+    runs.c.options, runs.c.state, runs.c.error, runs.c.created, runs.c.started, runs.c.ended,
+).where(runs.c.id == bindparam("run"))  # fmt: skip
+
+
+def parts(connection: Connection, run: str) -> list[Record]:
+    """Return a run's nodes except items of scatters and what is in them, with their current attempts."""
+    found: list[Record] = list(connection.execute(_PARTS.where(nodes.c.parent.is_(None)), {"run": run}))
+    scopes = [row.path for row in found if row.kind == "workflow"]
+    while scopes:
+        level = connection.execute(_PARTS.where(nodes.c.parent.in_(scopes)), {"run": run}).all()
+        found += level
+        scopes = [row.path for row in level if row.kind == "workflow"]
+    return found
+
+
+_PARTS = (
+    select(
+        nodes.c.path, nodes.c.kind, nodes.c.state, nodes.c.remaining, nodes.c.created, nodes.c.ended,
+        attempts.c.id.label("attempt"), attempts.c.number, attempts.c.state.label("attempt_state"),
+        attempts.c.exit_code, attempts.c.started, attempts.c.directory, attempts.c.error,
+    )
+    .select_from(nodes.outerjoin(attempts, attempts.c.id == nodes.c.attempt))
+    .where(nodes.c.run_id == bindparam("run"))
+    .order_by(nodes.c.created, nodes.c.path)
+)  # fmt: skip
+
+
+def traces(connection: Connection, run: str, paths: Sequence[str]) -> Sequence[Record]:
+    """Return some nodes as :func:`parts` does."""
+    return connection.execute(_PARTS.where(nodes.c.path.in_(list(paths))), {"run": run}).all()

@@ -24,7 +24,8 @@ def follow(about: About, changes: Sequence[Change], facts: Facts) -> list[Notice
 def _follow(about: About, changes: Sequence[Change], facts: Facts) -> Iterator[Notice]:
     for change in changes:
         if isinstance(change, StepChange) and change.state is not Task.SUBMITTED:
-            yield Notice("status", {"state": str(change.state), **_names(about), "task_id": task_id(about, change.path)})
+            named = {**_names(about), "task_id": task_id(about, change.path)}
+            yield Notice("status", {"state": str(change.state), **named})
     ends = [change for change in changes if isinstance(change, RunChange) and is_end(change)]
     if not ends and any(map(is_success, changes)):
         yield _progress(about, "running", min(99, facts.progress), facts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,7 @@ from celeriac.errors import SettingsError
 from celeriac.settings import PREFIX, Settings
 
 #: What notices may be signed with: RSA, elliptic curves, or a secret that both sides have.
-ALGORITHMS = frozenset(
-    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512"}
-)
+ALGORITHMS = frozenset({"EdDSA", *(f"{kind}{bits}" for kind in ("RS", "PS", "ES", "HS") for bits in (256, 384, 512))})
 _NAME = f"{PREFIX}NOTIFY_KEY"
 
 
@@ -34,19 +31,19 @@ def _signed(settings: Settings, payload: dict[str, Any]) -> str:
     algorithm = settings.notify_algorithm
     if algorithm not in ALGORITHMS:
         raise SettingsError(
-            f"{PREFIX}NOTIFY_ALGORITHM is {algorithm!r}, which signs nothing", hint="known: " + ", ".join(sorted(ALGORITHMS))
+            f"{PREFIX}NOTIFY_ALGORITHM is {algorithm!r}, which signs nothing",
+            hint="known: " + ", ".join(sorted(ALGORITHMS)),
         )
     key = _key(settings.notify_key, secret=algorithm.startswith("HS"))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", category=jwt.warnings.InsecureKeyLengthWarning)
-            return str(jwt.encode(payload, key, algorithm))
+        return jwt.PyJWT(options={"enforce_minimum_key_length": True}).encode(payload, key, algorithm)
     except Exception as error:  # the library's own, and those of what it signs with; they may quote the key
+        secret = "give a random secret of at least as many bits as the algorithm's name says"
+        private = "give the path of a private key in PEM, without a passphrase and of that kind"
         raise SettingsError(
             f"{_NAME} can't be used to sign with {algorithm} ({type(error).__name__})",
-            hint="give the path of a private key in PEM without a passphrase" if not algorithm.startswith("HS")
-            else "give a random secret of at least as many bits as the algorithm's name has",
-        ) from None  # fmt: skip
+            hint=secret if algorithm.startswith("HS") else private,
+        ) from None
 
 
 def _key(given: str, *, secret: bool) -> bytes:

@@ -31,7 +31,8 @@ def _events(about: About, changes: Sequence[Change], facts: Facts) -> Iterator[N
         if isinstance(change, StepChange):
             event, word = _STEPS[change.state]
             name = task_id(about, change.path)
-            trace = {"task_id": name, "name": name, "process": name, "status": word, **facts.traces.get(change.path, {})}
+            known = facts.traces.get(change.path, {})
+            trace = {"task_id": name, "name": name, "process": name, "status": word, **known}
             yield _event(about, facts, event, trace=trace)
         elif isinstance(change, RunChange) and change.state is RunState.RUNNING:
             yield _event(about, facts, "started", metadata=_metadata(about))

@@ -1,0 +1,93 @@
+"""`celeriac notify list` and `replay`: what listeners were not told yet."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from celeriac.cli.look import duration, find, iso, journal, print_json
+from celeriac.errors import EXIT_FAILED, SettingsError
+
+
+def show(args: argparse.Namespace) -> int:
+    """Print what has not arrived; the oldest first."""
+    from celeriac.journal import notices
+
+    with journal() as (settings, database):
+        with database.read() as connection:
+            rows = notices.listing(connection, dead=args.dead)
+    if args.json:
+        print_json([_data(row) for row in rows])
+    elif rows:
+        from celeriac.cli.table import show as table
+
+        table(("RUN", "KIND", "LISTENER", "STATE", "TRIES", "NEXT", "ERROR"), [_line(row) for row in rows])
+    for text in _troubles(settings, rows):
+        print(f"celeriac: warning: {text}", file=sys.stderr)
+    return 0
+
+
+def replay(args: argparse.Namespace) -> int:
+    """Send what did not arrive, as if it were new; 1 when something does not arrive now either."""
+    from celeriac.engine.notify import deliver
+    from celeriac.journal import notices
+
+    with journal() as (settings, database):
+        named = [find(database, given).id for given in args.runs]
+        with database.begin() as connection:
+            found = notices.revive(connection, of=named, dead=args.dead)
+            before = notices.listing(connection, of=found)
+        for run in found:
+            deliver(database, settings, run)
+        with database.read() as connection:
+            left = notices.listing(connection, of=found)
+    print(f"{max(0, len(before) - len(left))} delivered, {len(left)} left")
+    for error in dict.fromkeys(row.error for row in left if row.error):
+        print(f"celeriac: error: not delivered: {error}", file=sys.stderr)
+    for text in _troubles(settings, left):
+        print(f"celeriac: warning: {text}", file=sys.stderr)
+    return EXIT_FAILED if left else 0
+
+
+def _troubles(settings: Any, rows: Sequence[Any]) -> list[str]:
+    """Return what keeps notices here from being sent, whatever their listeners do."""
+    from celeriac.notify.sign import body
+
+    found = []
+    if any(not row.target for row in rows) and not settings.notify_url:
+        found.append("CELERIAC_NOTIFY_URL is not set here: what has no listener of its own can't be sent from here")
+    try:
+        body(settings, {})
+    except SettingsError as error:
+        found.append(f"nothing is sent from here: {error}")
+    return found
+
+
+def _state(row: Any) -> str:
+    return "dead" if row.dead else "waits"
+
+
+def _data(row: Any) -> dict[str, Any]:
+    from celeriac.notify.post import shown
+
+    return {
+        "run": row.run_id,
+        "kind": row.route,
+        "listener": shown(row.target) if row.target else None,
+        "key": row.key,
+        "state": _state(row),
+        "tries": row.tries,
+        "created": iso(row.created),
+        "next": None if row.dead else iso(row.due),
+        "error": row.error,
+    }
+
+
+def _line(row: Any) -> tuple[str, ...]:
+    from celeriac.notify.post import shown
+
+    pause = "" if row.dead else "now" if row.pause <= 0 else f"in {duration(row.pause)}"
+    target = shown(row.target) if row.target else "CELERIAC_NOTIFY_URL"
+    return row.run_id, row.route, target, _state(row), str(row.tries), pause, row.error or ""

@@ -1,0 +1,182 @@
+"""Notices of one commit: what changed is noted, and written with the state that it tells of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection
+
+from celeriac.engine import account
+from celeriac.errors import from_dict
+from celeriac.graph.model import Process
+from celeriac.graph.paths import join
+from celeriac.job.options import RunOptions
+from celeriac.journal import notices, runs, views
+from celeriac.journal.tables import Record
+from celeriac.notify.changes import (
+    About,
+    Change,
+    Facts,
+    RunChange,
+    StepChange,
+    Task,
+    dag_id,
+    ended_as,
+    is_end,
+    is_success,
+    is_told,
+)
+from celeriac.notify.follow import follow
+from celeriac.notify.progress import Part, done
+from celeriac.notify.weblog import events
+from celeriac.scheduler.readiness import DONE, blocked
+from celeriac.states import NODE_ENDED, AttemptState, NodeState, RunState
+
+if TYPE_CHECKING:
+    from celeriac.engine.engine import Engine
+    from celeriac.engine.turn import Ended
+
+#: Characters of a run's error that are told.
+ERROR = 4000
+
+
+def notes(engine: Engine, connection: Connection, run: Record) -> Notes | None:
+    """Return where changes of a run are noted; None when nobody listens, which costs nothing else."""
+    return Notes(engine, connection, run) if engine.is_heard(run.options) else None
+
+
+class Notes:
+    """What changed of a run within one transaction."""
+
+    def __init__(self, engine: Engine, connection: Connection, run: Record) -> None:
+        self._engine = engine
+        self._connection = connection
+        self._run: str = run.id
+        self._graph: Process = engine.document(run.document).graph
+        self._options: RunOptions = engine.options(run.id, run.options)
+        self._changes: list[Change] = []
+
+    # --- what has happened ----------------------------------------------------------------------
+
+    def steps(self, paths: Iterable[str], state: Task) -> None:
+        """Note that steps have come to a state; what listeners are not told of is left out."""
+        root = self._graph.steps is None
+        self._changes += [StepChange(path, state) for path in paths if (path or root) and is_told(path)]
+
+    def ended(self, nodes: Iterable[Ended]) -> None:
+        """Note the ends of nodes."""
+        for node in nodes:
+            self.steps([node.path], ended_as(node.state))
+
+    def began(self) -> None:
+        """Note that the run has begun."""
+        self._changes.append(RunChange(RunState.RUNNING))
+
+    def expanded(self, path: str) -> None:
+        """Note that a scatter or workflow has begun; the run's own workflow is no step."""
+        for state in (Task.SUBMITTED, Task.RUNNING):
+            self.steps([path], state)
+
+    def cut_short(self, at: str = "") -> None:
+        """Note what becomes of the parts of a node (or of the run) that is ended: some run, and some never will."""
+        inside = [row for row in notices.parts(self._connection, self._run) if _is_below(row.path, at)]
+        parts = [row for row in inside if row.path != at or not at]
+        states = {row.path: NodeState(row.state) for row in inside}
+        self.steps([row.path for row in parts if _has_begun(row)], Task.FAILED)
+        for row in inside:
+            if row.kind == "workflow":
+                self.steps(_never(self._graph, row.path, states), Task.UPSTREAM_FAILED)
+
+    def run_ended(self, state: RunState) -> None:
+        """Note that the run has ended."""
+        self._changes.append(RunChange(state))
+
+    # --- what is written ------------------------------------------------------------------------
+
+    def write(self) -> bool:
+        """Write the notices, within the transaction; returns whether there are any."""
+        changes, self._changes = self._changes, []
+        if not changes:
+            return False
+        row = notices.about(self._connection, self._run)
+        about = About(row.id, row.name, dag_id(row.workflow, row.name), row.run_id or row.id)
+        facts = self._facts(row, changes)
+        rows: list[tuple[str, str, dict[str, Any]]] = []
+        for target, weblog in self._listeners():
+            made = (events if weblog else follow)(about, changes, facts)
+            rows += [(notice.route, target, notice.payload) for notice in made]
+        notices.add(self._connection, self._run, rows)
+        return bool(rows)
+
+    def _listeners(self) -> list[tuple[str, bool]]:
+        """Return whom to tell, and whether he takes Nextflow's events."""
+        settings, own = self._engine.settings, self._options.notify
+        found = [("", settings.notify_weblog)] if settings.notify_url else []
+        return found + ([(own, self._options.notify_weblog)] if own else [])
+
+    def _facts(self, row: Record, changes: Sequence[Change]) -> Facts:
+        ends = any(map(is_end, changes))
+        weblog = any(weblog for _, weblog in self._listeners())
+        parts = notices.parts(self._connection, self._run) if ends or any(map(is_success, changes)) else []
+        facts: dict[str, Any] = {"progress": self._progress(parts) if parts else 0}
+        if ends:
+            failed = RunState(row.state) is not RunState.SUCCESS
+            found = None if failed else runs.result(self._connection, self._run)
+            results = found.outputs if found is not None else None
+            facts["results"] = results
+            facts["error"] = str(from_dict(row.error))[:ERROR] if failed and row.error else ""
+            facts["statistics"] = account.statistics(row, parts, results)
+            facts["logs"] = self._logs(row, parts) if failed else {}
+        if weblog:
+            facts["time"] = views.clock(self._connection)
+            paths = [change.path for change in changes if isinstance(change, StepChange)]
+            rows = notices.traces(self._connection, self._run, paths) if paths else []
+            facts["traces"] = {one.path: account.trace(one) for one in rows}
+        return Facts(**facts)
+
+    def _progress(self, parts: Sequence[Record]) -> int:
+        known = {row.path: self._part(row) for row in parts}
+        return int(100 * done(self._graph, known) + 1e-9)
+
+    def _part(self, row: Record) -> Part:
+        open_ = row.kind == "scatter" and row.remaining is not None and row.state != NodeState.SUCCESS
+        width = views.items(self._connection, self._run, row.path) if open_ else 0
+        return Part(row.kind, NodeState(row.state), row.remaining or 0, width)
+
+    def _logs(self, row: Record, parts: Sequence[Record]) -> dict[str, Any]:
+        def root(path: str, attempt: str, directory: str | None) -> Any:
+            return directory or self._engine.place(self._run, path, attempt, self._options)
+
+        failed = views.first_failures(self._connection, self._run, account.STEPS)
+        return account.logs(self._graph, failed, parts, root)
+
+
+def begun(engine: Engine, connection: Connection, run: Record | None, nodes: Iterable[Record]) -> bool:
+    """Write that a worker has begun steps, in the transaction that claims them; returns whether anybody is told."""
+    made = notes(engine, connection, run) if run is not None else None
+    if made is None or run is None or run.state != RunState.RUNNING:
+        return False
+    made.steps((node.path for node in nodes if node.state == NodeState.QUEUED), Task.RUNNING)
+    return made.write()
+
+
+def _is_below(path: str, at: str) -> bool:
+    return not at or path == at or path.startswith(f"{at}/")
+
+
+def _has_begun(row: Record) -> bool:
+    """Whether listeners were told that a node is under way, and not yet that it has ended."""
+    if row.kind != "job":
+        return bool(row.path and row.state == NodeState.RUNNING)
+    taken_back = row.state == NodeState.CANCELED and row.attempt_state == AttemptState.CANCELED
+    if row.state in NODE_ENDED and not taken_back:
+        return False
+    return row.attempt_state in (AttemptState.RUNNING, AttemptState.REPORTED) or (row.number or 0) > 1
+
+
+def _never(graph: Process, scope: str, states: dict[str, NodeState]) -> list[str]:
+    """Return the steps of a workflow that have no node, since a step that they need did not end well."""
+    steps = graph.at(scope).steps or {}
+    bad = [name for name in steps if states.get(join(scope, name), NodeState.SUCCESS) not in DONE]
+    return [path for name in blocked(steps, bad) if (path := join(scope, name)) not in states]
