@@ -7,7 +7,6 @@ a shared secret (HS*) is not, where the key is a public one: anybody could sign 
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -174,7 +173,7 @@ def credentials(header: str | None) -> str | None:
     if kind.lower() == "basic":
         try:
             name, _, password = base64.b64decode(rest.strip(), validate=True).decode("utf-8").partition(":")
-        except (binascii.Error, UnicodeDecodeError) as error:
+        except ValueError as error:
             raise refused("the Authorization header can't be read") from error
         if password or name:
             return password or name

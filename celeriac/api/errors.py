@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from celeriac.errors import (
     CeleriacError,
@@ -86,7 +87,10 @@ def install(app: FastAPI, places: Mapping[str, str]) -> None:
 
     @app.exception_handler(HTTPException)
     async def of_framework(request: Request, error: HTTPException) -> JSONResponse:
-        return answer(error.status_code, str(error.detail), error.headers)
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(_methods(app, request))
+        return answer(error.status_code, str(error.detail), headers)
 
     @app.exception_handler(RequestValidationError)
     async def of_validation(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -103,6 +107,15 @@ def install(app: FastAPI, places: Mapping[str, str]) -> None:
     @app.exception_handler(Exception)
     async def of_bugs(request: Request, error: Exception) -> JSONResponse:
         return answer(500, "an internal error: the server's log says more")
+
+
+def _methods(app: FastAPI, request: Request) -> list[str]:
+    """Return the methods that a path knows: its routes are one a method, and the framework tells of the first."""
+    found: set[str] = set()
+    for route in app.router.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    return sorted(found)
 
 
 def _sentence(entry: Mapping[str, Any]) -> str:

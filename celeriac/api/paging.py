@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import math
 
@@ -33,7 +32,7 @@ def place(token: str | None) -> Place | None:
         if type(created) is not float or not math.isfinite(created) or not isinstance(name, str) or "\0" in name:
             raise ValueError
         name.encode()
-    except (ValueError, TypeError, binascii.Error, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise InputError("page_token is none that this server gave") from error
     return created, name
 
