@@ -47,7 +47,7 @@ class Access:
     @classmethod
     def of(cls, settings: Settings, extra_roots: Iterable[str | os.PathLike[str]] = ()) -> Access:
         """Return what the settings allow; a root counts as it is written and as it is, should it be a link."""
-        written = [*_words(settings.api_roots, os.pathsep), *map(os.fspath, extra_roots)]
+        written = [*_words(settings.api_roots, os.pathsep), *(str(os.fspath(root)) for root in extra_roots)]
         roots = [os.path.abspath(os.path.expanduser(root)) for root in written]
         return cls(
             roots=tuple(dict.fromkeys([*roots, *map(os.path.realpath, roots)])),
@@ -161,7 +161,11 @@ def path_of(location: str, basedir: str = "/") -> str | None:
     if is_remote(location):
         return None
     if not _SCHEME.match(location):
-        return location if location.startswith("/") else f"{basedir.rstrip('/')}/{location}"
+        if location.startswith("/"):
+            return location
+        if basedir.startswith("/"):
+            return f"{basedir.rstrip('/')}/{location}"
+        raise AccessError(f"{shown(location)} is a relative path, where an absolute one was expected")
     if not location.startswith("file:///") or "?" in location or "#" in location:
         raise AccessError(
             f"{shown(location)} is no location that is taken from outside",

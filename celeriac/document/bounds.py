@@ -15,6 +15,7 @@ from schema_salad.utils import yaml_no_ts
 
 from celeriac.document.quick_yaml import is_strange
 from celeriac.errors import DocumentError
+from celeriac.graph.model import Process
 
 #: Bytes of one file, and of all files of a document.
 FILE, ALL = 4 * 2**20, 16 * 2**20
@@ -121,6 +122,23 @@ def _check_number(event: Any) -> None:
 
 def _bad(what: str, event: Any) -> DocumentError:
     return DocumentError(f"this {what.rstrip(',')}, which is not allowed (line {event.start_mark.line + 1})")
+
+
+def check_steps(graph: Process) -> None:
+    """Raise :class:`~celeriac.errors.DocumentError` for a workflow with too many steps."""
+    if (number := _steps(graph, {})) > STEPS:
+        raise DocumentError(
+            f"the workflow has {number} steps with those of its subworkflows: {STEPS} are allowed",
+            hint="scatter a step over its inputs, or split the run",
+        )
+
+
+def _steps(process: Process, known: dict[int, int]) -> int:
+    """Count steps; what several of them run is counted for each, but looked at once."""
+    found = known.get(id(process))
+    if found is None:
+        found = known[id(process)] = sum(1 + _steps(step.process, known) for step in (process.steps or {}).values())
+    return found
 
 
 def check_value(value: Any) -> None:

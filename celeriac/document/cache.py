@@ -6,12 +6,15 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celeriac.document.disk import Disk
 from celeriac.document.document import Document
 from celeriac.document.schemas import SchemaCache
 from celeriac.document.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from celeriac.document.outside import Outside
 
 
 class DocumentCache:
@@ -30,9 +33,20 @@ class DocumentCache:
         return cls(SchemaCache(directory), disk=Disk(directory / "documents"))
 
     def load(
-        self, reference: str, overrides: list[Any] | None = None, targets: Sequence[str] = (), *, anew: bool = False
+        self,
+        reference: str,
+        overrides: list[Any] | None = None,
+        targets: Sequence[str] = (),
+        *,
+        anew: bool = False,
+        outside: Outside | None = None,
     ) -> Document:
-        """Load from the source and keep it; ``anew``: even if it was before. Raises as :func:`.load.load`."""
+        """Load from the source and keep it; ``anew``: even if it was before. Raises as :func:`.load.load`.
+
+        What is loaded for somebody ``outside`` is never what was kept of an operator's documents.
+        """
+        if outside is not None:
+            return self._load_outside(reference, overrides, targets, outside)
         disk = None if overrides or targets else self._disk
         with self._lock:
             found = self._installed(disk.find(reference)) if disk is not None and not anew else None
@@ -43,6 +57,14 @@ class DocumentCache:
                 if disk is not None:
                     disk.keep(found, reference)
             return self._keep(found)
+
+    def _load_outside(
+        self, reference: str, overrides: list[Any] | None, targets: Sequence[str], outside: Outside
+    ) -> Document:
+        from celeriac.document.load import load
+
+        with self._lock:
+            return self._keep(load(reference, overrides, self._schemas, targets, outside))
 
     def get(self, name: str, body: Callable[[], str]) -> Document:
         """Return the document called ``name``; ``body()`` gives its snapshot's text if it is not here."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from cwltool.errors import GraphTargetMissingException, UnsupportedRequirement
 
-from celeriac.document.reasons import plain, reason
+from celeriac.document.reasons import denied, plain, reason
 from celeriac.errors import CeleriacError, DocumentError, UnsupportedError
 
 VERSIONS = ("v1.0", "v1.1", "v1.2")
@@ -18,8 +18,8 @@ _OWN = re.compile(r"Unsupported scheme 'urn' in url: (urn:celeriac:\S+)")
 #: Extensions that are obeyed as hints.
 _OBEYED = frozenset(
     {
-        "http://commonwl.org/cwltool#CUDARequirement", "urn:celeriac:queue", "urn:celeriac:retry",
-        "urn:celeriac:reuse-container",
+        "http://commonwl.org/cwltool#CUDARequirement", "http://commonwl.org/cwltool#Secrets", "urn:celeriac:queue",
+        "urn:celeriac:retry", "urn:celeriac:reuse-container",
     }
 )  # fmt: skip
 _FOREIGN = re.compile(r"Field 'class' contains undefined reference to '(https?://.+)'")
@@ -58,6 +58,9 @@ def check_source(source: Any, uri: str) -> None:
 def translate_error(error: BaseException, reference: str, last: str = "") -> CeleriacError:
     """Turn what cwltool raises into an error of ours; ``last`` is the URI that was read last."""
     name = display(reference)
+    refusal = denied(error)
+    if refusal is not None:
+        return refusal
     for one in _chain(error):
         if isinstance(one, UnsupportedRequirement):
             return UnsupportedError(f"this needs what Celeriac does not support: {plain(str(one))}", where=name)

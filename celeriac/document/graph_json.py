@@ -30,6 +30,7 @@ def process_from_json(data: Mapping[str, Any], at: Callable[[int], Process]) -> 
         "steps": lambda steps: {name: _step_from_json(step, at) for name, step in steps.items()},
         "outputs": _ports,
         "output_names": tuple,
+        "secrets": tuple,
         "retry": lambda retry: Retry(**_read(retry, {"exit_codes": frozenset})),
     }
     return Process(**_read(data, own))

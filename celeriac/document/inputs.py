@@ -8,7 +8,7 @@ import sys
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from cwltool import CWL_CONTENT_TYPES
 from cwltool.context import RuntimeContext
@@ -29,13 +29,17 @@ from schema_salad.sourceline import cmap
 from schema_salad.utils import yaml_no_ts
 
 from celeriac.document.binding import bind
+from celeriac.document.bounds import check_value
 from celeriac.document.document import Document
 from celeriac.document.fetch import read_quickly
 from celeriac.document.misfit import misfit
-from celeriac.document.reasons import reason
-from celeriac.errors import CeleriacError, InputError, UnsupportedError
+from celeriac.document.reasons import denied, reason
+from celeriac.errors import AccessError, CeleriacError, InputError, UnsupportedError
 from celeriac.expression.evaluate import explain
 from celeriac.graph.translate import short
+
+if TYPE_CHECKING:
+    from celeriac.document.outside import Outside
 
 #: As cwltool's ``load_tool`` has them, which brings along all that it needs to load documents.
 JOB_ID = "__id"
@@ -106,15 +110,30 @@ def _read(source: str) -> Any:
     return loader.resolve_ref(source, checklinks=False, content_types=CWL_CONTENT_TYPES)[0]
 
 
-def from_mapping(values: Mapping[str, Any], document_uri: str, basedir: str | None = None) -> Job:
-    """Take a job from Python; relative paths start at ``basedir``, else the working directory."""
+def from_mapping(
+    values: Mapping[str, Any], document_uri: str, basedir: str | None = None, outside: Outside | None = None
+) -> Job:
+    """Take a job from Python; relative paths start at ``basedir``, else the working directory.
+
+    ``outside``: it is somebody else's, and what it refers to is read by the rules for those.
+    """
     base = basedir or os.getcwd()
-    loader = Loader(JOB_CONTEXT.copy(), doc_cache=False)
+    if outside is None:
+        loader = Loader(JOB_CONTEXT.copy(), doc_cache=False)
+    else:
+        check_value(values)
+        loader = Loader(JOB_CONTEXT.copy(), doc_cache=False, fetcher_constructor=outside.fetcher, skip_schemas=True)
     try:
         resolved, _ = loader.resolve_all(cmap(_plain(values)), file_uri(base) + "/", checklinks=False)
-    except Exception as error:  # schema-salad trips over what is no CWL: a path that is a list, for one
+    except CeleriacError:
+        raise
+    except Exception as error:
+        refusal = denied(error)
+        if refusal is not None:
+            raise refusal from error
+        # schema-salad trips over what is no CWL: a path that is a list, for one
         raise InputError(f"the input object can't be read: {reason(error).text}") from error
-    return _job(resolved, base, "the input object", document_uri)
+    return _job(resolved, base, "the input object", document_uri, outside is not None)
 
 
 def _plain(value: Any) -> Any:
@@ -126,7 +145,7 @@ def _plain(value: Any) -> Any:
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
-def _job(values: Any, basedir: str, name: str, document_uri: str) -> Job:
+def _job(values: Any, basedir: str, name: str, document_uri: str, outside: bool = False) -> Job:
     if values is None:
         values = {}
     if not isinstance(values, Mapping):
@@ -135,6 +154,8 @@ def _job(values: Any, basedir: str, name: str, document_uri: str) -> Job:
     places = getattr(getattr(values, "lc", None), "data", None) or {}
     lines = {key: place[0] + 1 for key, place in places.items()}
     job = Job(dict(values), basedir, name, lines=lines)
+    if outside and _OVERRIDES in job.values:
+        raise AccessError("cwltool:overrides in a job from outside are not taken", hint="change the document")
     if _OVERRIDES in job.values:
         from cwltool.load_tool import resolve_overrides
 
@@ -150,16 +171,40 @@ def _job(values: Any, basedir: str, name: str, document_uri: str) -> Job:
     return job
 
 
-def initialise(document: Document, job: Job, eval_timeout: float) -> dict[str, Any]:
+class Files(Protocol):
+    """How the files of a job are looked at."""
+
+    def __call__(self, basedir: str, /) -> StdFsAccess:
+        """Return cwltool's access to files."""
+
+    def check(self, value: Any, basedir: str) -> None:
+        """Raise :class:`~celeriac.errors.AccessError` for a file or directory that may not be looked at."""
+
+
+class AllFiles:
+    """Every file of this host."""
+
+    def __call__(self, basedir: str, /) -> StdFsAccess:
+        """Return cwltool's own access."""
+        return StdFsAccess(basedir)
+
+    def check(self, value: Any, basedir: str) -> None:
+        """Let all pass."""
+
+
+def initialise(
+    document: Document, job: Job, eval_timeout: float, files: Files | None = None
+) -> dict[str, Any]:
     """Return the run's inputs: defaults in, paths resolved, secondary files found, all validated.
 
     Raises :class:`~celeriac.errors.InputError` and what expressions raise.
     """
+    access = files or AllFiles()
     process = document.process
     # plain lists and mappings: cwltool copies its inputs several times, and ruamel's own copy slowly
     values = _plain({**document.defaults, **job.values})
     try:
-        _normalise(process, values, job.basedir)
+        _normalise(process, values, job.basedir, access)
         _check_files(process, values, job)
         context = RuntimeContext(
             {
@@ -171,15 +216,20 @@ def initialise(document: Document, job: Job, eval_timeout: float) -> dict[str, A
                 "eval_timeout": eval_timeout,
             }
         )
+        if files is not None:
+            made: Any = files
+            context.make_fs_access = made
         # what it asks for is looked at when it is placed (job/ask.py), where it can be named
         context.select_resources = lambda request, context: {"cores": 1, "ram": 1, "tmpdirSize": 1, "outdirSize": 1}
         builder = bind(process, values, context)
+        access.check(builder.job, job.basedir)  # secondary files by expressions, too
     except UnsupportedRequirement as error:
         raise UnsupportedError(str(error)) from error
-    except InputError:
+    except (InputError, AccessError):
         raise
     except Exception as error:
-        raise (explain(error) or misfit(error, process.tool["inputs"], job, document.defaults)) from error
+        explained = denied(error) or explain(error)
+        raise (explained or misfit(error, process.tool["inputs"], job, document.defaults)) from error
     if process.tool["class"] != "Workflow":
         adjustDirObjs(builder.job, trim_listing)  # the tool lists its inputs itself when it runs
     known = {short(port["id"]) for port in process.tool["inputs"]}
@@ -206,7 +256,7 @@ def _check_file(name: str, where: str, value: Any) -> None:
         raise InputError(f"the input '{name}' is {path}: a {wanted} was expected, but this is a {other}", where=where)
 
 
-def _normalise(process: Any, values: dict[str, Any], basedir: str) -> None:
+def _normalise(process: Any, values: dict[str, Any], basedir: str, files: Files) -> None:
     for port in process.tool["inputs"]:
         if "default" in port and short(port["id"]) not in values:
             values[short(port["id"])] = port["default"]
@@ -218,7 +268,8 @@ def _normalise(process: Any, values: dict[str, Any], basedir: str) -> None:
             file["format"] = expander.expand_url(file["format"], "")
 
     visit_files_directories(values, path_to_loc)
-    visit_files(values, functools.partial(add_sizes, StdFsAccess(basedir)))
+    files.check(values, basedir)  # before anything is looked at
+    visit_files(values, functools.partial(add_sizes, files(basedir)))
     visit_files(values, expand_format)
     adjustDirObjs(values, trim_listing)
     normalizeFilesDirs(values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cwltool.context import LoadingContext
 from cwltool.load_tool import default_loader, fetch_document, make_tool, resolve_and_validate_document, resolve_tool_uri
@@ -12,6 +12,7 @@ from cwltool.resolver import resolve_local
 from cwltool.workflow import Workflow, default_make_tool
 
 from celeriac.document import once
+from celeriac.document.bounds import check_steps
 from celeriac.document.complaints import noted
 from celeriac.document.document import Document
 from celeriac.document.faults import check_source, display, translate_error
@@ -21,6 +22,9 @@ from celeriac.document.snapshot import Recorder, Snapshot, replay
 from celeriac.errors import CeleriacError, DocumentError
 from celeriac.graph.check import check
 from celeriac.graph.translate import short, translate
+
+if TYPE_CHECKING:
+    from celeriac.document.outside import Outside
 
 
 class _Loaded:
@@ -51,18 +55,26 @@ def load(
     overrides: list[Any] | None = None,
     schemas: SchemaCache | None = None,
     targets: Sequence[str] = (),
+    outside: Outside | None = None,
 ) -> Document:
     """Load what ``reference`` names: a path or URL, with a ``#fragment`` or not.
 
-    Raises :class:`~celeriac.errors.DocumentError`, :class:`~celeriac.errors.UnsupportedError`.
+    ``outside``: it is somebody else's, and read by the rules for those. Raises
+    :class:`~celeriac.errors.DocumentError`, :class:`~celeriac.errors.UnsupportedError`,
+    :class:`~celeriac.errors.AccessError`.
     """
-    recorder = Recorder()
+    recorder = Recorder(outside)
     context = loading_context(recorder.fetcher, overrides or [])
     try:
+        if outside is not None:
+            reference = outside.uri(reference)
+            context.skip_schemas = True  # ontologies, whose readers fetch by themselves
         uri, _ = resolve_tool_uri(reference, resolver=resolve_local, fetcher_constructor=recorder.fetcher)
         with noted() as complaints:
             context, process = _load(uri, context, schemas, targets)
             graph = translate(process)
+        if outside is not None:
+            check_steps(graph)
         check(graph)
     except CeleriacError as error:
         error.where = error.where or display(reference)
@@ -116,9 +128,13 @@ def _load(
         schemas.install()
         once.install()
     context.loader = default_loader(context.fetcher_constructor)
+    if context.skip_schemas:
+        setattr(context.loader, "skip_schemas", True)  # noqa: B010  # default_loader has no word for it
     read_quickly(context.loader, uri)
     context, source, uri = fetch_document(uri, context)
     check_source(source, uri)
+    if context.skip_schemas and "cwl:tool" in source:
+        raise DocumentError("this is a job file with cwl:tool: a CWL document was expected")
     context, uri = resolve_and_validate_document(context, source, uri)
     _aim_requirements(context, uri)
     process = make_tool(uri, context)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import stat
 from typing import Any
-from urllib.parse import urldefrag, urlsplit
+from urllib.parse import urldefrag
 
 from schema_salad.fetcher import DefaultFetcher
+from schema_salad.ref_resolver import file_uri
 
 from celeriac.access import Access, is_remote, is_within, path_of, refused, shown
 from celeriac.document.bounds import FILE, Budget, check_text
@@ -23,6 +24,10 @@ class Outside:
         self._remote = remote or Remote(access)
         self._budget = Budget()
 
+    def fetcher(self, cache: Any, session: Any) -> OutsideFetcher:
+        """Make schema-salad's reader, as its ``fetcher_constructor``."""
+        return OutsideFetcher(cache, self)
+
     def uri(self, reference: str) -> str:
         """Return the URI of a document: an absolute path or a URL. Raises :class:`~celeriac.errors.AccessError`."""
         plain, hash_, fragment = reference.partition("#")
@@ -30,8 +35,6 @@ class Outside:
             self._access.check_host(plain)
             return reference
         path = self.path(plain if "://" in plain else os.path.abspath(plain), plain)
-        from schema_salad.ref_resolver import file_uri
-
         return str(file_uri(path)) + hash_ + fragment
 
     def path(self, location: str, told: str = "") -> str:
@@ -107,9 +110,3 @@ class OutsideFetcher(DefaultFetcher):
     def check_exists(self, url: str) -> bool:
         """Whether a reference leads to something."""
         return url in self.cache or self._outside.exists(url)
-
-    def urljoin(self, base_url: str, url: str) -> str:
-        """Return an absolute URL; one of this host's disk is none of a document's that came over a network."""
-        if is_remote(base_url) and urlsplit(url).scheme not in ("", "http", "https", "mailto", "_"):
-            raise AccessError(f"{shown(url)} is not followed from {shown(base_url)}, which came over http(s)")
-        return str(super().urljoin(base_url, url))

@@ -44,9 +44,14 @@ class _Left(Exception):
     """The text is left to ruamel.yaml."""
 
 
+def is_strange(text: str) -> bool:
+    """Whether a text has anything that libyaml and ruamel.yaml may read in different ways."""
+    return _STRANGE.search(text) is not None
+
+
 def parse(text: str) -> CommentedMap | None:
     """Return the text's first document if it is a mapping; None: only ruamel.yaml can tell."""
-    if not yaml.__with_libyaml__ or _STRANGE.search(text):
+    if not yaml.__with_libyaml__ or is_strange(text):
         return None
     reader = _Reader(text)
     try:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from cwltool.errors import WorkflowException
 from schema_salad.exceptions import SchemaSaladException
 
+from celeriac.errors import AccessError
+
 _FIELD = re.compile(r"the '(.+)' field is not valid because")
 _PLACE = re.compile(r"([^\s:]+(?::\d+){1,2}): *(.*)", re.DOTALL)
 _INCLUDED_BY = re.compile(r"(?:\(\d+\) )?\((file:\S+)\) Validation error in (?:field )?(.+):")
@@ -39,6 +41,16 @@ class Reason:
         if not self.fields or "field '" in self.text:
             return self.text
         return f"the field '{self.fields[-1]}' is not valid: {self.text}"
+
+
+def denied(error: BaseException) -> AccessError | None:
+    """Return the refusal that cwltool has made an error of its own of, if that is what it was."""
+    seen: BaseException | None = error
+    for _ in range(50):
+        if seen is None or isinstance(seen, AccessError):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return None
 
 
 def reason(error: BaseException) -> Reason:

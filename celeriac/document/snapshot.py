@@ -12,10 +12,13 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from schema_salad.exceptions import ValidationException
 from schema_salad.fetcher import DefaultFetcher
+
+if TYPE_CHECKING:
+    from celeriac.document.outside import Outside
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,10 @@ class Snapshot:
 
 
 class Recorder:
-    """Hands out fetchers that write down everything they read."""
+    """Hands out fetchers that write down everything they read, and read by the rules of ``outside`` if given."""
 
-    def __init__(self) -> None:
+    def __init__(self, outside: Outside | None = None) -> None:
+        self._outside = outside
         self.texts: dict[str, str] = {}
         self.exists: dict[str, bool] = {}
         self.last = ""  # the URI that was asked for last, for messages
@@ -56,18 +60,20 @@ class Recorder:
 
     def fetcher(self, cache: Any, session: Any) -> DefaultFetcher:
         """Make a fetcher, as cwltool's ``fetcher_constructor``."""
-        return _Recording(cache, session, self)
+        make = DefaultFetcher if self._outside is None else self._outside.fetcher
+        return _Recording(cache, session, self, make(cache, session))
 
 
 class _Recording(DefaultFetcher):
-    def __init__(self, cache: Any, session: Any, recorder: Recorder) -> None:
+    def __init__(self, cache: Any, session: Any, recorder: Recorder, reader: DefaultFetcher) -> None:
         super().__init__(cache, session)
         self._recorder = recorder
+        self._reader = reader
 
     def fetch_text(self, url: str, content_types: list[str] | None = None) -> str:
         self._recorder.last = url
         try:
-            text: str = super().fetch_text(url, content_types)
+            text: str = self._reader.fetch_text(url, content_types)
         except Exception:
             self._recorder.missed = True
             raise
@@ -76,7 +82,7 @@ class _Recording(DefaultFetcher):
         return text
 
     def check_exists(self, url: str) -> bool:
-        found: bool = super().check_exists(url)
+        found: bool = self._reader.check_exists(url)
         self._recorder.exists[url] = found
         return found
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from celeriac.engine import secret
 from celeriac.engine.reuse import release
 from celeriac.engine.turn import Turn
 from celeriac.errors import Cancelled, CeleriacError, JournalUnavailable, StepFailed
@@ -141,7 +142,8 @@ def cut_short(turn: Turn) -> None:
 
 
 def tell(turn: Turn, state: RunState) -> None:
-    """Have whoever waits for the run, and its listeners, told that it has ended so."""
+    """Have whoever waits for the run, and its listeners, told that it has ended so; its secret values go."""
+    secret.forget(turn.engine, turn.id, turn.engine.options(turn.id, turn.run.options))
     if turn.notes is not None:
         turn.notes.run_ended(state)
     if turn.run.reply:

@@ -12,6 +12,7 @@ from celeriac.errors import CeleriacError, StepFailed
 from celeriac.graph.model import Kind, Process, Step
 from celeriac.graph.scatter import Expansion, expand
 from celeriac.job.ask import ask, is_static
+from celeriac.job.fence import Fence
 from celeriac.job.values import process_inputs, step_inputs
 from celeriac.journal.tables import Record
 from celeriac.resources import Ask
@@ -80,28 +81,32 @@ def prepare(engine: Engine, run: Record, document: Document, node: Node) -> Prep
 
 def _prepare(engine: Engine, run: Record, document: Document, node: Node) -> Prepared:
     options = engine.options(run.id, run.options)
+    fence = Fence.of(options, engine.directory(run.id, options)) if options.access is not None else None
     process = document.graph.at(node.step)
     if node.path == "":
         if node.kind == "workflow":
             return Prepared(node, workflow=node.inputs)
-        return _job(engine, run, document, node, process, node.inputs, node.inputs)
+        return _job(engine, run, document, node, process, node.inputs, node.inputs, fence)
     scope, _, name = node.step.rpartition("/")
     workflow = document.graph.at(scope)
     assert workflow.steps is not None
     step: Step = workflow.steps[name]
     if node.kind == "scatter":
-        return Prepared(node, scatter=expand(step.scatter, step.method, node.inputs, node.path))
+        expansion = expand(step.scatter, step.method, node.inputs, node.path)
+        if fence is not None:
+            fence.access.check_scatter(expansion.width, node.path)
+        return Prepared(node, scatter=expansion)
     arrived = node.inputs
     if node.idx is not None:
         arrived = {**engine.inputs(run.id, run.opened, node.parent), **node.inputs}
-    inputs = step_inputs(step, workflow, arrived, options.eval_timeout)
+    inputs = step_inputs(step, workflow, arrived, options.eval_timeout, fence)
     if inputs is None:
         return Prepared(node, skipped=True)
     if process.kind is Kind.WORKFLOW:
         tool = document.tool(node.step)
-        return Prepared(node, workflow=process_inputs(tool, inputs, options.eval_timeout, node.path))
+        return Prepared(node, workflow=process_inputs(tool, inputs, options.eval_timeout, node.path, fence))
     kept = inputs if node.idx is None else _own(inputs, engine.inputs(run.id, run.opened, node.parent))
-    return _job(engine, run, document, node, process, inputs, kept)
+    return _job(engine, run, document, node, process, inputs, kept, fence)
 
 
 def _own(inputs: dict[str, Any], common: dict[str, Any]) -> dict[str, Any]:
@@ -117,10 +122,11 @@ def _job(
     process: Process,
     inputs: dict[str, Any],
     kept: dict[str, Any],
+    fence: Fence | None,
 ) -> Prepared:
     title = node.path or process.name
     options = engine.options(run.id, run.options)
-    wanted = ask(process, lambda: document.tool(node.step), inputs, options, title)
+    wanted = ask(process, lambda: document.tool(node.step), inputs, options, title, fence)
     queues = engine.queue_table(run.id, run.opened, run.queues)
     found = placement(wanted, queues, limited=engine.limited, step=title)
     name = f"{run.name}:{node.step}" if process.is_nameless else process.name

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from celeriac.engine import secret
 from celeriac.engine.advance import close
 from celeriac.engine.dispatch import Dispatch, dispatch
 from celeriac.engine.turn import Ended, Turn
@@ -46,6 +47,7 @@ def reopen(engine: Engine, run: str, step: str = "") -> Reopened:
     queues = tuple(engine.queues)
     with engine.database.begin() as connection:
         row = _ended(runs.lock(connection, run), run, step)
+        secret.of(engine, run, engine.options(run, row.options))  # not without them
         old = {node.path: _done(node) for node in nodes.of_run(connection, run)}
         anew = [*_named(engine, row, old.values(), step), *missing]
         made = plan(engine.document(row.document).graph, old.values(), anew)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from celeriac.document import inputs as jobs
 from celeriac.document.document import Document
+from celeriac.engine import secret
 from celeriac.errors import UnsupportedError
 from celeriac.graph.model import Kind
+from celeriac.graph.secrets import secret_inputs
 from celeriac.job.ask import static
 from celeriac.job.options import RunOptions
+from celeriac.job.secret import Secrets, hide
 from celeriac.journal import outbox, runs
 from celeriac.resources import QueueLimits
 from celeriac.scheduler.placement import placement
@@ -24,13 +27,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Submission:
-    """A run that is ready to be written."""
+    """A run that is ready to be written. Its inputs have placeholders where values are secret."""
 
     document: Document
     inputs: dict[str, Any]
     options: RunOptions
     name: str
     queues: tuple[QueueLimits, ...]
+    secrets: Secrets = field(default_factory=Secrets)  # its mask() is for what is kept or told of the request
 
 
 @dataclass(frozen=True)
@@ -52,16 +56,45 @@ def check(
 ) -> Submission:
     """Load and validate the document and its inputs; raises a :class:`~celeriac.errors.UserError`.
 
-    Give a ``job`` that was read, or plain ``values``.
+    Give a ``job`` that was read, or plain ``values``. With an access among the options, what it does not allow
+    is refused: an :class:`~celeriac.errors.AccessError`.
     """
+    if options.access is not None:
+        assert job is None, "a job from outside is read by its rules: give its values"
+        return _check_outside(engine, document, options, values or {}, targets)
     if job is None:
         job = jobs.from_mapping(values or {}, document_uri(document), options.basedir or None)
     loaded = engine.documents.load(document, job.overrides, targets)
     queues = tuple(engine.queues)
     _check_graph(loaded, queues, engine.limited)
     inputs = jobs.initialise(loaded, job, options.eval_timeout)
+    return _submission(loaded, inputs, replace(options, basedir=job.basedir), document, queues)
+
+
+def _check_outside(
+    engine: Engine, document: str, options: RunOptions, values: Mapping[str, Any], targets: Sequence[str]
+) -> Submission:
+    from celeriac.engine import outside
+
+    checked = outside.Checked(engine.settings, options)
+    job = checked.job(values, document_uri(document))
+    loaded = engine.documents.load(document, job.overrides, targets, outside=checked.rules)
+    queues = tuple(engine.queues)
+    _check_graph(loaded, queues, engine.limited)
+    checked.tools(loaded)
+    inputs = jobs.initialise(loaded, job, checked.options.eval_timeout, checked.files)
+    return _submission(loaded, inputs, replace(checked.options, basedir=job.basedir), document, queues)
+
+
+def _submission(
+    loaded: Document, inputs: dict[str, Any], options: RunOptions, document: str, queues: tuple[QueueLimits, ...]
+) -> Submission:
     name = os.path.basename(document.partition("#")[0]) or "workflow"
-    return Submission(loaded, inputs, replace(options, basedir=job.basedir), name, queues)
+    names = secret_inputs(loaded.graph)
+    if not names:
+        return Submission(loaded, inputs, options, name, queues)
+    hidden, found = hide(inputs, sorted(names))
+    return Submission(loaded, hidden, replace(options, secrets=tuple(found.values)), name, queues, found)
 
 
 def document_uri(reference: str) -> str:
@@ -114,6 +147,8 @@ def submit(
             keeper=engine.keeper,
             **vars(origin or Origin()),
         )
+        if new and submission.secrets.values:
+            secret.keep(engine, name, submission.secrets)
         messages: list[Any] = [("advance", {})] if new else []
         numbers = outbox.add(connection, name, messages)
     if engine.fair:  # an embedded run ends with its command: there is nothing to come back to

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import logging
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from celeriac.container.base import CancelToken
 from celeriac.container.disk import is_full, no_room
 from celeriac.document.document import Document
+from celeriac.engine import secret
 from celeriac.engine.reuse import earlier
-from celeriac.errors import StepFailed
+from celeriac.errors import NotFoundError, StepFailed
 from celeriac.graph.translate import short
 from celeriac.job.place import Place
 from celeriac.job.report import JobReport
 from celeriac.job.request import JobRequest
+from celeriac.job.secret import Secrets
 from celeriac.journal.tables import Record
 from celeriac.resources import QueueLimits, Resources
 from celeriac.slots import Slot
@@ -37,14 +39,35 @@ class Work:
 
 
 def run_tool(engine: Engine, run: Record, work: Work, place: Place, token: CancelToken, slot: Slot) -> JobReport:
-    """Run the tool to its end; every failure is in the report."""
+    """Run the tool to its end; every failure is in the report, and no secret value."""
+    try:
+        secrets = secret.of(engine, run.id, engine.options(run.id, run.options))
+    except NotFoundError as error:
+        return JobReport(Outcome.PERMANENT, error=error)
+    if secrets is None:
+        return _run_tool(engine, run, work, place, token, slot)
+    return secrets.report(_run_tool(engine, run, work, place, token, slot, secrets))
+
+
+def _run_tool(
+    engine: Engine,
+    run: Record,
+    work: Work,
+    place: Place,
+    token: CancelToken,
+    slot: Slot,
+    secrets: Secrets | None = None,
+) -> JobReport:
     try:
         document = engine.document(run.document)
-        report = engine.jobs.run(_request(engine, run, work, document, place, slot), token)
+        request = _request(engine, run, work, document, place, slot)
+        # a container that jobs share gets its commands as text
+        report = engine.jobs.run(request if secrets is None else replace(request, secrets=secrets, group=""), token)
     except Exception as error:
         if is_full(error):
             return JobReport(Outcome.INFRASTRUCTURE, error=no_room(f"'{work.title}' could not be run", place.root))
-        log.error("attempt %s of '%s' failed by a fault of Celeriac's own: %r", work.claimed.id, work.title, error)
+        told = repr(error) if secrets is None else secrets.mask(repr(error))
+        log.error("attempt %s of '%s' failed by a fault of Celeriac's own: %s", work.claimed.id, work.title, told)
         failure = StepFailed(
             f"'{work.title}' could not be run: {type(error).__name__}: {error}",
             traceback="".join(traceback.format_exception(error)),  # for the journal: a bug to be found

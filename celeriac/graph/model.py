@@ -78,6 +78,7 @@ class Process:
     cuda: bool = False  # cwltool:CUDARequirement
     queue: str | None = None  # a `celeriac:queue` hint
     retry: Retry | None = None  # a `celeriac:retry` hint
+    secrets: tuple[str, ...] = ()  # inputs that its own `cwltool:Secrets` hint names
     reuse_container: bool | None = None  # a `celeriac:reuse-container` hint; None: the run's option counts
 
     @property

@@ -19,6 +19,9 @@ _KINDS = {
 
 _ORIGINAL = "http://commonwl.org/cwltool#original_cwlVersion"
 
+#: cwltool's hint that names inputs with secret values, in a document that declares its namespace and in others.
+_SECRETS = frozenset({"http://commonwl.org/cwltool#Secrets", "cwltool:Secrets"})
+
 #: The namespace of Celeriac's own hints: `$namespaces: {celeriac: "urn:celeriac:"}` in a document.
 NAMESPACE = "urn:celeriac:"
 
@@ -100,9 +103,17 @@ def _translated(process: Any, known: _Known, version: str) -> Process:
         cuda=_requires(process, "http://commonwl.org/cwltool#CUDARequirement"),
         queue=_queue(process),
         retry=_retry(process),
+        secrets=_secrets(tool),
         reuse_container=_reuse_container(process),
         cwl_version=version,
     )
+
+
+def _secrets(tool: Any) -> tuple[str, ...]:
+    """Return the inputs that a process itself calls secret: what is around it speaks of other inputs."""
+    demands = [*(tool.get("hints") or ()), *(tool.get("requirements") or ())]
+    names = {short(name) for one in demands if one["class"] in _SECRETS for name in one.get("secrets") or ()}
+    return tuple(short(port["id"]) for port in tool["inputs"] if short(port["id"]) in names)
 
 
 def _check_unique(entries: Any, field: str) -> None:

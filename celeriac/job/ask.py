@@ -11,6 +11,7 @@ from celeriac.document.binding import bind
 from celeriac.errors import PlacementError
 from celeriac.graph.model import Process
 from celeriac.job import build as building
+from celeriac.job.fence import Fence
 from celeriac.job.options import RunOptions
 from celeriac.job.place import Place
 from celeriac.job.values import named
@@ -22,7 +23,9 @@ _DISK = 1024
 _DISKS = ("tmpdirMin", "outdirMin")
 
 
-def ask(graph: Process, tool: Any, inputs: dict[str, Any], options: RunOptions, name: str) -> Ask:
+def ask(
+    graph: Process, tool: Any, inputs: dict[str, Any], options: RunOptions, name: str, fence: Fence | None = None
+) -> Ask:
     """Return what one job asks for; ``tool()`` gives cwltool's process, needed for expressions only."""
     fixed = static(graph, name)
     if fixed is not None:
@@ -34,7 +37,7 @@ def ask(graph: Process, tool: Any, inputs: dict[str, Any], options: RunOptions, 
         return {"cores": request["coresMin"], "ram": request["ramMin"], "tmpdirSize": 0, "outdirSize": 0}
 
     try:
-        made = building.context(options, Place(Path("/var/empty")), "ask")
+        made = building.context(options, Place(Path("/var/empty")), "ask", fence=fence)
         made.select_resources = keep
         bind(tool(), inputs, made)
     except Exception as error:

@@ -15,9 +15,10 @@ from cwltool.pathmapper import PathMapper
 
 from celeriac.document.binding import binding
 from celeriac.errors import DocumentError, UnsupportedError
+from celeriac.job.fence import Fence, fenced, file_access
 from celeriac.job.options import RunOptions
 from celeriac.job.place import Place
-from celeriac.job.watch import Check, WatchedAccess, never
+from celeriac.job.watch import Check, never
 from celeriac.resources import Resources
 
 
@@ -29,10 +30,11 @@ def context(
     check: Check = never,
     *,
     mapper: type[PathMapper] = PathMapper,
+    fence: Fence | None = None,
 ) -> RuntimeContext:
     """Return cwltool's settings for one job; ``granted`` is what $(runtime) tells it, ``check`` ends long reads.
 
-    ``mapper`` says where it finds its inputs.
+    ``mapper`` says where it finds its inputs, ``fence`` what it may reach of the files of this host.
     """
     made = RuntimeContext(
         {
@@ -51,11 +53,11 @@ def context(
             "eval_timeout": options.eval_timeout,
             "strict_memory_limit": options.strict_memory_limit,
             "name": name,
-            "path_mapper": mapper,
+            "path_mapper": mapper if fence is None else fenced(mapper, fence, check),
         }
     )
-    if check is not never:
-        made.make_fs_access = functools.partial(WatchedAccess, check=check)  # type: ignore[assignment]
+    if check is not never or fence is not None:
+        made.make_fs_access = file_access(fence, check)  # type: ignore[assignment]
     if granted is not None:
         made.select_resources = functools.partial(_told, granted)
     if options.default_container:

@@ -7,22 +7,27 @@ once links are followed. Whether there is anything at a path that is refused mak
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import json
 import os
+import stat
 import urllib.parse
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from cwltool.pathmapper import MapperEnt, PathMapper
 from cwltool.stdfsaccess import StdFsAccess
 
-from celeriac.access import Access, is_remote, is_within, path_of, refused
-from celeriac.document.remote import Remote
+from celeriac.access import Access, is_remote, is_within, path_of, refused, shown
 from celeriac.errors import AccessError, StepFailed
 from celeriac.job.options import RunOptions
+from celeriac.job.trees import entries
 from celeriac.job.watch import Check, WatchedAccess, never
+
+if TYPE_CHECKING:
+    from celeriac.document.remote import Remote
 
 #: Bytes of a tool's cwl.output.json.
 _MOST_JSON = 64 * 2**20
@@ -38,7 +43,7 @@ class Fence:
         mine = [os.path.abspath(directory) for directory in own if str(directory)]
         self._own = mine[0] if mine else ""
         self._written = (*access.roots, *mine, *map(os.path.realpath, mine))
-        self._remote = remote or Remote(access)
+        self._remote = remote
 
     @classmethod
     def of(cls, options: RunOptions, own: str | os.PathLike[str] = "") -> Fence | None:
@@ -85,22 +90,55 @@ class Fence:
         if not is_within(real, self._written):
             raise refused(path, self.access.roots)
 
+    def tree(self, path: str, above: frozenset[str] = frozenset()) -> None:
+        """Check all links in a directory that is to be copied. Raises as :meth:`path`."""
+        real = self.path(path)
+        for _, kind, inside in entries(real, above | {real}, self.entry):
+            if kind == "Directory":
+                self.tree(inside, above | {real})
+
+    def changes(self, path: str) -> None:
+        """Check a file or directory that a tool is to change in place: it has to be the run's own."""
+        if not is_within(os.path.realpath(path), (self._own, os.path.realpath(self._own))):
+            raise AccessError(
+                f"{shown(path)} would be changed in place (InplaceUpdateRequirement), and is not the run's own",
+                hint="have the tool write a new file",
+            )
+
     def download(self, url: str, check: Check = never) -> str:
         """Return where the content of a URL is, among the run's own files: got once for all its jobs."""
         self.access.check_host(url)
         directory = Path(self._own, "downloads", hashlib.sha256(url.encode()).hexdigest()[:32])
         target = directory / (os.path.basename(urllib.parse.unquote(urllib.parse.urlsplit(url).path)) or "index")
         if not target.exists():
+            from celeriac.document.remote import Remote
+
             directory.mkdir(parents=True, exist_ok=True)
-            self._remote.download(url, target, check)
+            (self._remote or Remote(self.access)).download(url, target, check)
         return str(target)
+
+
+class FencedFiles:
+    """Makes cwltool's access to files of a run: what :class:`celeriac.document.inputs.Files` asks for."""
+
+    def __init__(self, fence: Fence, check: Check = never) -> None:
+        self._fence = fence
+        self._check = check
+
+    def __call__(self, basedir: str, /) -> StdFsAccess:
+        """Return an access that stays within the fence."""
+        return FencedAccess(basedir, self._fence, self._check)
+
+    def check(self, value: Any, basedir: str) -> None:
+        """Raise :class:`~celeriac.errors.AccessError` for what may not be looked at."""
+        self._fence.value(value, basedir)
 
 
 def file_access(fence: Fence | None, check: Check = never) -> Callable[[str], StdFsAccess]:
     """Return what makes cwltool's access to files."""
     if fence is not None:
-        return lambda basedir: FencedAccess(basedir, fence, check)
-    return StdFsAccess if check is never else lambda basedir: WatchedAccess(basedir, check)
+        return FencedFiles(fence, check)
+    return StdFsAccess if check is never else functools.partial(WatchedAccess, check=check)
 
 
 class FencedAccess(WatchedAccess):
@@ -148,6 +186,8 @@ class FencedAccess(WatchedAccess):
     def open(self, fn: str, mode: str) -> IO[Any]:
         """Open a file to read it; what a tool says of its outputs (``r``) is looked at first."""
         path = self._abs(fn)
+        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would be waited for
+            raise AccessError(f"{shown(fn)} is no regular file")
         if mode == "r":
             _check_json(path)
         return super().open(path, mode)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from celeriac.job.adopt import adopt
+from celeriac.job.fence import Fence
 from celeriac.job.key import Key, key, refusal
 from celeriac.job.place import Place
 from celeriac.job.report import JobReport
@@ -20,7 +22,9 @@ from celeriac.states import Outcome
 log = logging.getLogger(__name__)
 
 
-def once(request: JobRequest, image: Callable[[], str | None], run: Callable[[], JobReport]) -> JobReport:
+def once(
+    request: JobRequest, image: Callable[[], str | None], run: Callable[[], JobReport], fence: Fence | None = None
+) -> JobReport:
     """Return an earlier job's outputs, or the report of ``run()`` with the key that it is found by later.
 
     ``image()`` gives the id of the image that the tool runs in: "" where nobody can tell, None for a process.
@@ -39,7 +43,7 @@ def once(request: JobRequest, image: Callable[[], str | None], run: Callable[[],
         _take_logs(found, request.place)
         return JobReport(
             Outcome.SUCCESS,
-            found.outputs,
+            found.outputs if fence is None else adopt(found.outputs, request, fence),
             exit_code=found.exit_code,
             key=own.name,
             parts=own.parts,

@@ -18,8 +18,9 @@ from schema_salad.ref_resolver import file_uri, uri_file_path
 from celeriac.container.disk import is_full, no_room
 from celeriac.errors import StepFailed
 from celeriac.failpoints import Reach, nothing
+from celeriac.job.fence import Fence, fenced
 from celeriac.job.stage import check_targets
-from celeriac.job.trees import copy_file, copy_tree, entries
+from celeriac.job.trees import Guard, copy_file, copy_tree, entries
 from celeriac.job.watch import Check, WatchedAccess, never
 
 
@@ -32,16 +33,23 @@ def publish(
     checksums: bool,
     reach: Reach = nothing,
     check: Check = never,
+    fence: Fence | None = None,
 ) -> dict[str, Any]:
     """Return the outputs with their new locations, after everything was put under ``outdir``.
 
     The outputs are changed in place: those of a large scatter are not held twice. Files of the run's own
     directory (``scratch``) are linked where that is possible, so that nothing is read twice; others are
     copied. All is prepared beside its place and then renamed into it. ``check`` is called
-    meanwhile; where it raises, nothing is left.
+    meanwhile; where it raises, nothing is left. What lies outside of a ``fence`` is not published:
+    :class:`~celeriac.errors.AccessError`.
     """
     result = outputs
-    adjustDirObjs(result, _list)
+    guard = None
+    if fence is not None:
+        fence.value(result, "")
+        fence.path(str(outdir))
+        guard = fence.entry
+    adjustDirObjs(result, functools.partial(_list, guard=guard))
     found = list(_objects(result))
     if not found:
         return result
@@ -52,10 +60,11 @@ def publish(
         waiting.mkdir()
         real = real_paths()
         visit_files_directories(found, functools.partial(_real_location, real))
-        mapper = PathMapper(found, "", str(waiting), separateDirs=False)
+        kind = PathMapper if fence is None else fenced(PathMapper, fence, check)
+        mapper = kind(found, "", str(waiting), separateDirs=False)
         check_targets(mapper, str(waiting))
         give_own_names(mapper)
-        stage_files(mapper, stage_func=_placer(scratch, real, check), symlink=False)
+        stage_files(mapper, stage_func=_placer(scratch, real, check, guard), symlink=False)
         _relocate(result, mapper, waiting, outdir)
         _refuse(str(waiting), str(outdir))
         check()
@@ -78,7 +87,7 @@ def publish(
     return result
 
 
-def _list(directory: Any, above: frozenset[str] = frozenset()) -> None:
+def _list(directory: Any, above: frozenset[str] = frozenset(), guard: Guard | None = None) -> None:
     """Give a directory its listing, as :func:`~celeriac.job.trees.entries` has it."""
     if "listing" in directory or not directory["location"].startswith(("file:", "/")):
         return
@@ -86,11 +95,11 @@ def _list(directory: Any, above: frozenset[str] = frozenset()) -> None:
     path = os.path.realpath(uri_file_path(location) if location.startswith("file:") else location)
     above |= {path}
     directory["listing"] = []
-    for name, kind, _ in entries(path, above):
+    for name, kind, _ in entries(path, above, guard):
         entry = {"class": kind, "location": file_uri(os.path.join(path, name)), "basename": name}
         directory["listing"].append(entry)
         if kind == "Directory":
-            _list(entry, above)
+            _list(entry, above, guard)
 
 
 def _objects(value: Any) -> Any:
@@ -151,13 +160,15 @@ def _real_location(real: Callable[[str], str], item: Any) -> None:
         item["location"] = real(location)
 
 
-def _placer(scratch: Path, real: Callable[[str], str], check: Check) -> Callable[[str, str], None]:
+def _placer(
+    scratch: Path, real: Callable[[str], str], check: Check, guard: Guard | None = None
+) -> Callable[[str, str], None]:
     own = os.path.realpath(scratch) + os.sep
 
     def place(source: str, target: str) -> None:
         source = real(source)
         if os.path.isdir(source):
-            copy_tree(source, target, own, check)
+            copy_tree(source, target, own, check, guard=guard)
         else:
             copy_file(source, target, own, check)
 

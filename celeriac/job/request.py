@@ -11,6 +11,7 @@ from cwltool.process import Process
 from celeriac.job.digests import Digests
 from celeriac.job.options import RunOptions
 from celeriac.job.place import Place
+from celeriac.job.secret import Secrets
 from celeriac.resources import Resources
 
 if TYPE_CHECKING:
@@ -37,4 +38,5 @@ class JobRequest:
     group: str = ""  # jobs of one group may run in one container, one after the other; "": this one may not
     own: str = ""  # the run's directory: checksums of large files there are as good as new
     digests: Digests = field(default_factory=Digests)
+    secrets: Secrets | None = None  # its run's secret values: its inputs have placeholders; None: there are none
     earlier: Earlier | None = None  # whom to ask for the outputs of an equal job; None: nobody

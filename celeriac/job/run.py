@@ -35,10 +35,13 @@ from celeriac.errors import (
 from celeriac.job import account
 from celeriac.job import build as building
 from celeriac.job.command import container_command, docker_required, image_of, process_command
+from celeriac.job.fence import Fence
 from celeriac.job.mapper import InputMapper
 from celeriac.job.once import once
+from celeriac.job.permits import check_job, check_staged, check_tool
 from celeriac.job.report import JobReport
 from celeriac.job.request import JobRequest
+from celeriac.job.secret import Written, remove_files
 from celeriac.job.stage import Mounts, check_inputs, link
 from celeriac.job.values import named
 from celeriac.names import container_of
@@ -98,14 +101,19 @@ class JobRunner:
         return _guarded(lambda: self._run(request, cancel))
 
     def _run(self, request: JobRequest, cancel: CancelToken) -> JobReport:
-        tool = request.tool
+        tool, fence = request.tool, Fence.of(request.options, request.own)
+        if fence is not None:
+            fence.value(request.inputs, request.options.basedir or "/")
         if isinstance(tool, ExpressionTool):
-            return _expression(request)
+            return _expression(request, fence)
         if isinstance(tool, CommandLineTool):
+            if fence is not None:
+                check_tool(tool, request.options, fence.access, request.title)
             return once(
                 request,
                 lambda: self._image(request, cancel),
-                lambda: _guarded(lambda: self._command(tool, request, cancel)),
+                lambda: _guarded(lambda: self._command(tool, request, cancel, fence)),
+                fence,
             )
         raise UnsupportedError(f"'{request.title}' is a {tool.tool['class']}, which can't be run")
 
@@ -118,8 +126,11 @@ class JobRunner:
         containers = self._runner("containers")
         return containers.prepare(image, allow_pull=options.pull, force_pull=options.force_pull, cancel=cancel)
 
-    def _command(self, tool: CommandLineTool, request: JobRequest, cancel: CancelToken) -> JobReport:
-        place, options = request.place, request.options
+    def _command(
+        self, tool: CommandLineTool, request: JobRequest, cancel: CancelToken, fence: Fence | None
+    ) -> JobReport:
+        place, options, secrets = request.place, request.options, request.secrets
+        written: list[Written] = []
         for directory in (place.out, place.tmp):
             os.makedirs(directory, exist_ok=True)
 
@@ -128,12 +139,17 @@ class JobRunner:
                 raise cancel.error(request.title)
 
         mapper = InputMapper if image_of(tool, options) is None else PathMapper
-        made = building.context(options, place, request.name, request.granted, check, mapper=mapper)
+        made = building.context(options, place, request.name, request.granted, check, mapper=mapper, fence=fence)
         try:
             job = building.build(tool, request.inputs, made)
             check_inputs(job.pathmapper)
             literals = building.literals(job, job.builder.outdir, made)
             image = image_of(job.builder, options)
+            if fence is not None:
+                check_job(job, image, fence, request.title)
+                check_staged(job, literals, place, fence)
+            if secrets is not None:
+                written = secrets.reveal_files(job.pathmapper, literals)
             mounts = None
             if image is None:
                 link(job, literals)
@@ -150,19 +166,21 @@ class JobRunner:
                 raise no_room(f"the inputs of '{request.title}' can't be staged", place.root) from error
             raise named(error, f"'{request.title}' can't be run") from error
         try:
-            ended = runner.run(command, cancel)
+            ended = runner.run(command if secrets is None else secrets.command(command, job), cancel)
         except CeleriacError as error:
             _name(error, command, request)
             if isinstance(error, TimeLimitExceeded) and command.time_limit == request.max_runtime:
                 error.hint = f"queue {request.queue} ends what runs longer than its max_runtime: take another queue"
             account.add(error, command)
             raise
+        finally:
+            remove_files(written, place.root)
         check()
         if mounts is not None:
             mounts.tame_links()
         if literals is not None:
             relink_initialworkdir(literals, job.outdir, job.builder.outdir, inplace_update=job.inplace_update)
-        report = _collect(job, request, command, ended, self._memory)
+        report = _collect(job, request, command, ended, self._memory, fence)
         if report.outcome is not Outcome.SUCCESS:  # it may have been broken off
             check()
         return report
@@ -201,7 +219,14 @@ def _failed(outcome: Outcome, error: CeleriacError) -> JobReport:
     )
 
 
-def _collect(job: JobBase, request: JobRequest, command: Command, ended: ExitReport, memory: MemorySigns) -> JobReport:
+def _collect(
+    job: JobBase,
+    request: JobRequest,
+    command: Command,
+    ended: ExitReport,
+    memory: MemorySigns,
+    fence: Fence | None,
+) -> JobReport:
     outcome = _judge(job, ended.exit_code, request.temporary)
     peak = None if ended.peak_memory is None else ended.peak_memory // 2**20
     outputs: Any = None
@@ -211,6 +236,8 @@ def _collect(job: JobBase, request: JobRequest, command: Command, ended: ExitRep
             # cwltool's own annotation leaves out the exit code that its partial takes
             outputs = bytes2str_in_dicts(job.collect_outputs(job.outdir, ended.exit_code))
             normalizeFilesDirs(outputs)
+            if fence is not None:
+                fence.value(outputs, "")
         except Exception as failure:
             if is_full(failure):
                 raise no_room(f"the outputs of '{request.title}' can't be collected", request.place.root) from failure
@@ -263,13 +290,15 @@ def _out_of_memory(error: StepFailed, request: JobRequest, peak: int | None) -> 
     )
 
 
-def _expression(request: JobRequest) -> JobReport:
-    made = building.context(request.options, request.place, request.name, request.granted)
+def _expression(request: JobRequest, fence: Fence | None) -> JobReport:
+    made = building.context(request.options, request.place, request.name, request.granted, fence=fence)
     try:
         builder = bind(request.tool, request.inputs, made)
         normalizeFilesDirs(builder.job)
         outputs: Any = builder.do_eval(request.tool.tool["expression"])
         normalizeFilesDirs(outputs)
+        if fence is not None:
+            fence.value(outputs, request.options.basedir or "/")
     except Exception as error:
         raise named(error, f"'{request.title}' can't be evaluated") from error
     if not isinstance(outputs, dict):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from celeriac.job.watch import Check, copy, never
 
+#: Called with the path of a link and where it leads; raises where that may not be read.
+Guard = Callable[[str, str], None]
 
-def entries(path: str, above: frozenset[str]) -> Iterator[tuple[str, str, str]]:
+
+def entries(path: str, above: frozenset[str], guard: Guard | None = None) -> Iterator[tuple[str, str, str]]:
     """Yield the name, class and real path of all in a directory that can be copied and has an end.
 
     Links are followed. Left out are those that lead nowhere or to a directory ``above``, and what is
@@ -16,6 +19,8 @@ def entries(path: str, above: frozenset[str]) -> Iterator[tuple[str, str, str]]:
     """
     for name in sorted(os.listdir(path)):
         real = os.path.realpath(os.path.join(path, name))
+        if guard is not None:
+            guard(os.path.join(path, name), real)
         if os.path.isdir(real) and real not in above:
             yield name, "Directory", real
         elif os.path.isfile(real):
@@ -34,13 +39,18 @@ def copy_file(source: str, target: str, own: str, check: Check = never) -> None:
 
 
 def copy_tree(
-    source: str, target: str, own: str, check: Check = never, above: frozenset[str] = frozenset()
+    source: str,
+    target: str,
+    own: str,
+    check: Check = never,
+    above: frozenset[str] = frozenset(),
+    guard: Guard | None = None,
 ) -> None:
     """Copy what :func:`entries` yields of a directory, a real path, as :func:`copy_file` does."""
     os.makedirs(target, exist_ok=True)
     above |= {source}
-    for name, kind, real in entries(source, above):
+    for name, kind, real in entries(source, above, guard):
         if kind == "Directory":
-            copy_tree(real, os.path.join(target, name), own, check, above)
+            copy_tree(real, os.path.join(target, name), own, check, above, guard)
         else:
             copy_file(real, os.path.join(target, name), own, check)

@@ -13,21 +13,22 @@ from cwltool.stdfsaccess import StdFsAccess
 from cwltool.utils import adjustDirObjs, get_listing
 
 from celeriac.document.binding import bind
-from celeriac.document.reasons import reason
+from celeriac.document.reasons import denied, reason
 from celeriac.errors import CeleriacError, DocumentError, InputError, UnsupportedError
 from celeriac.expression.evaluate import evaluate, explain
 from celeriac.graph.model import Process, Step
+from celeriac.job.fence import Fence, file_access
 
 
 def step_inputs(
-    step: Step, workflow: Process, arrived: Mapping[str, Any], eval_timeout: float
+    step: Step, workflow: Process, arrived: Mapping[str, Any], eval_timeout: float, fence: Fence | None = None
 ) -> dict[str, Any] | None:
     """Return the inputs of a step's process, or None when `when` says to skip it.
 
     CWL v1.2, WorkflowStep: valueFrom sees the values before any valueFrom; `when` sees them after.
     Raises :class:`~celeriac.errors.ExpressionError`, :class:`~celeriac.errors.DocumentError`.
     """
-    files = StdFsAccess("")
+    files = file_access(fence)("")
     values = dict(arrived)
     for port in step.inputs:
         if port.load_contents and values.get(port.name) is not None:
@@ -67,9 +68,14 @@ def _with_contents(value: Any, files: StdFsAccess) -> Any:
         return {**value, "contents": content_limit_respected_read(file)}
 
 
-def process_inputs(process: Any, inputs: dict[str, Any], eval_timeout: float, name: str) -> dict[str, Any]:
+def process_inputs(
+    process: Any, inputs: dict[str, Any], eval_timeout: float, name: str, fence: Fence | None = None
+) -> dict[str, Any]:
     """Return the inputs of a workflow as its steps see them: defaults in, validated, contents loaded."""
     context = RuntimeContext({"basedir": "/", "eval_timeout": eval_timeout})
+    if fence is not None:
+        made: Any = file_access(fence)
+        context.make_fs_access = made
     try:
         builder = bind(process, inputs, context)
     except Exception as error:
@@ -81,6 +87,9 @@ def named(error: Exception, what: str) -> CeleriacError:
     """Turn what cwltool raises while it builds a job into an error of ours."""
     if isinstance(error, CeleriacError):
         return error
+    refusal = denied(error)
+    if refusal is not None:
+        return refusal
     explained = explain(error)
     if explained is not None:
         explained.where = explained.where or what

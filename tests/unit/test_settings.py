@@ -30,6 +30,9 @@ OTHER: dict[str, Any] = {
     "notify_url": "http://127.0.0.1:8080/airflow/",
     "notify_routes": "status=v2/status",
     "notify_weblog": True,
+    "api_private_hosts": True,
+    "api_processes": True,
+    "api_network": True,
 }
 
 #: Yet other values of those that take no other text.
@@ -68,7 +71,8 @@ def test_the_environment_wins_unless_it_is_empty(tmp_path: Path, name: str) -> N
     file, variable = toml(name, OTHER[name]), PREFIX + name.upper()
     from_file = getattr(load(tmp_path, file), name)
     special = {"heartbeat": "5", "oom_exit_codes": "9", "memory_ladder": "True", **NOTIFY}
-    changed = special.get(name, "50" if name in NUMBERS else "/other")
+    other = str(not OTHER[name]) if isinstance(OTHER[name], bool) else "50" if name in NUMBERS else "/other"
+    changed = special.get(name, other)
     assert str(getattr(load(tmp_path, file, **{variable: changed}), name)).removesuffix(".0") == changed
     assert getattr(load(tmp_path, file, **{variable: ""}), name) == from_file
 
