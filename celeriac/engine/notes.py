@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
@@ -53,16 +54,23 @@ class Notes:
         self._engine = engine
         self._connection = connection
         self._run: str = run.id
-        self._graph: Process = engine.document(run.document).graph
+        self._document: str = run.document
         self._options: RunOptions = engine.options(run.id, run.options)
         self._changes: list[Change] = []
+
+    @cached_property
+    def _graph(self) -> Process:
+        return self._engine.document(self._document).graph
 
     # --- what has happened ----------------------------------------------------------------------
 
     def steps(self, paths: Iterable[str], state: Task) -> None:
         """Note that steps have come to a state; what listeners are not told of is left out."""
-        root = self._graph.steps is None
-        self._changes += [StepChange(path, state) for path in paths if (path or root) and is_told(path)]
+        self._changes += [StepChange(path, state) for path in paths if is_told(path) and self._is_step(path)]
+
+    def _is_step(self, path: str) -> bool:
+        """Whether a node is a step: of a run of one tool its root is, of others it is the run's workflow."""
+        return bool(path) or self._graph.steps is None
 
     def ended(self, nodes: Iterable[Ended]) -> None:
         """Note the ends of nodes."""
