@@ -65,6 +65,8 @@ def _connected(parts: SplitResult, deadline: float) -> Iterator[Any]:
     try:
         connection.connect()
         yield connection
+        if cut:  # what there was of an answer looks like a whole one
+            raise TimeoutError
     except (OSError, http.client.HTTPException, ValueError) as error:
         if cut:
             raise TimeoutError from error
