@@ -50,8 +50,10 @@ def create(engine: Engine, settings: Settings, *, guarded: bool = True) -> FastA
     )
     app.state.service = Service(engine, settings)
     app.state.door = Door(engine.database, rules, guarded)
-    errors.install(app, app.state.service.places)
-    app.include_router(wes)
+    routers = [wes]
+    errors.install(app, routers, app.state.service.places)
+    for router in routers:
+        app.include_router(router)
 
     @app.get("/auth", response_class=PlainTextResponse, tags=["files"])
     async def how_to_get_in() -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -82,14 +82,14 @@ def _forms(directory: str) -> list[str]:
     return found + ([relative] if len(relative) > 2 else [])
 
 
-def install(app: FastAPI, places: Mapping[str, str]) -> None:
-    """Have the app answer all errors so; ``places`` as :func:`shown` has it."""
+def install(app: FastAPI, routers: Sequence[APIRouter], places: Mapping[str, str]) -> None:
+    """Have the app, which has these routers, answer all errors so; ``places`` as :func:`shown` has it."""
 
     @app.exception_handler(HTTPException)
     async def of_framework(request: Request, error: HTTPException) -> JSONResponse:
         headers = dict(error.headers or {})
         if error.status_code == 405:
-            headers["Allow"] = ", ".join(_methods(app, request))
+            headers["Allow"] = ", ".join(_methods(routers, request))
         return answer(error.status_code, str(error.detail), headers)
 
     @app.exception_handler(RequestValidationError)
@@ -109,13 +109,14 @@ def install(app: FastAPI, places: Mapping[str, str]) -> None:
         return answer(500, "an internal error: the server's log says more")
 
 
-def _methods(app: FastAPI, request: Request) -> list[str]:
+def _methods(routers: Sequence[APIRouter], request: Request) -> list[str]:
     """Return the methods that a path knows: its routes are one a method, and the framework tells of the first."""
     found: set[str] = set()
-    for route in app.router.routes:
-        if route.matches(request.scope)[0] is not Match.NONE:
-            found |= getattr(route, "methods", None) or set()
-    return sorted(found)
+    for router in routers:
+        for route in router.routes:
+            if route.matches(request.scope)[0] is not Match.NONE:
+                found |= getattr(route, "methods", None) or set()
+    return sorted(found or {"GET"})
 
 
 def _sentence(entry: Mapping[str, Any]) -> str:
