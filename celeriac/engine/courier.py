@@ -8,8 +8,6 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from celeriac.engine.notify import deliver
-
 if TYPE_CHECKING:
     from celeriac.engine.engine import Engine
 
@@ -44,6 +42,8 @@ class Courier:
         threading.Thread(target=self._work, name="celeriac-notify", daemon=True).start()
 
     def _work(self) -> None:
+        from celeriac.engine.notify import deliver  # with an HTTP client, which most runs don't need
+
         while (run := self._next()) is not None:
             try:
                 deliver(self._engine.database, self._engine.settings, run)

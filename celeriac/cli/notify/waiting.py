@@ -38,6 +38,8 @@ def replay(args: argparse.Namespace) -> int:
         named = [find(database, given).id for given in args.runs]
         with database.begin() as connection:
             found = notices.revive(connection, of=named, dead=args.dead)
+            if not args.dead:  # and what was never tried: its process has died, or it has no worker
+                found = list(dict.fromkeys(row.run_id for row in notices.listing(connection, of=named or None)))
             before = notices.listing(connection, of=found)
         for run in found:
             deliver(database, settings, run)
