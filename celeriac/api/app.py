@@ -10,6 +10,7 @@ from fastapi.responses import PlainTextResponse
 import celeriac
 from celeriac.api import auth, errors
 from celeriac.api.bounds import Bounds
+from celeriac.api.dags.routes import router as dags
 from celeriac.api.door import Door
 from celeriac.api.service import Service
 from celeriac.api.wes.routes import router as wes
@@ -50,7 +51,7 @@ def create(engine: Engine, settings: Settings, *, guarded: bool = True) -> FastA
     )
     app.state.service = Service(engine, settings)
     app.state.door = Door(engine.database, rules, guarded)
-    routers = [wes]
+    routers = [wes, dags]
     errors.install(app, routers, app.state.service.places)
     for router in routers:
         app.include_router(router)

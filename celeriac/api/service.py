@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,10 @@ class Service:
     def usual(self) -> RunOptions:
         """The options of a run that asks for none."""
         return RunOptions(eval_timeout=self.settings.eval_timeout)
+
+    def usual_outside(self, directory: Path, access: Access) -> RunOptions:
+        """Return the same for a run whose files are in a directory, and which may reach no more than ``access``."""
+        return replace(self.usual, basedir=str(directory), access=access.to_json())
 
     def uploads(self, run: str) -> Path:
         """Return where a run's attachments go: into its own directory, so that they end with it."""

@@ -139,6 +139,24 @@ def page(
     return connection.execute(statement.order_by(runs.c.created.desc(), runs.c.id.desc()).limit(limit)).all()
 
 
+def of_workflow(
+    connection: Connection,
+    limit: int,
+    *,
+    caller: str | None = None,
+    workflow: str | None = None,
+    states: Sequence[RunState] | None = None,
+) -> Sequence[Record]:
+    """Return the runs of a workflow that was asked for by its name (None: of any), newest first."""
+    named = runs.c.workflow.is_not(None) if workflow is None else runs.c.workflow == workflow
+    statement = select(*_PAGE, runs.c.document).where(named)
+    if caller is not None:
+        statement = statement.where(runs.c.caller == caller)
+    if states is not None:
+        statement = statement.where(runs.c.state.in_(list(states)))
+    return connection.execute(statement.order_by(runs.c.created.desc(), runs.c.id.desc()).limit(limit)).all()
+
+
 def seen(connection: Connection, run: str, caller: str | None = None) -> Record | None:
     """Return a run of a ``caller`` (None: of anybody) without its inputs and outputs; None: there is none."""
     statement = select(*_PAGE, runs.c.options).where(runs.c.id == run)

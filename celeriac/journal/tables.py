@@ -236,3 +236,15 @@ keys = Table(
     Column("scopes", Value, nullable=False),
     Column("created", Float, nullable=False),
 )
+
+#: Orders to stop a run that came by the route of CWL-Airflow (`clean_dag_run`): asked for again by their own ids.
+stops = Table(
+    "stops",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("run_id", Text, nullable=False),  # the order's own, as its caller named it
+    Column("caller", String(255)),
+    Column("target", String(64)),  # runs.id; None: there was none
+    Column("created", Float, nullable=False),
+    Index("stops_by_time", "created"),
+)

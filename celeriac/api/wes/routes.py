@@ -35,7 +35,7 @@ from celeriac.journal import runs, views
 from celeriac.journal.tables import Record
 from celeriac.states import RUN_ENDED, RunState
 
-_ERRORS: dict[int | str, dict[str, Any]] = {
+ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorResponse, "description": "The request is malformed."},
     401: {"model": ErrorResponse, "description": "The request is unauthorized."},
     403: {"model": ErrorResponse, "description": "The requester is not authorized to perform this action."},
@@ -56,7 +56,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 
 _SHOWN: dict[str, Any] = {"response_model_exclude_none": True, "tags": ["WES"]}
 
-router = APIRouter(prefix=logs.ROOT, responses=_ERRORS)
+router = APIRouter(prefix=logs.ROOT, responses=ERRORS)
 PageSize = Annotated[int | None, Query(ge=1, description="Entries of a page, 1000 at most.")]
 PageToken = Annotated[str | None, Query(description="Where to go on: next_page_token of the page before.")]
 

@@ -6,7 +6,6 @@ import logging
 import secrets
 import urllib.parse
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +17,13 @@ from celeriac.api.service import Service
 from celeriac.api.uploads import Attachment
 from celeriac.api.wes.options import options
 from celeriac.api.wes.request import RunRequest
-from celeriac.document.document import Document
 from celeriac.engine.submit import Origin, Submission, check, submit
 from celeriac.errors import BrokerUnavailable, CeleriacError, InputError
+from celeriac.graph.secrets import secret_inputs
 from celeriac.job.fence import Fence
 from celeriac.journal import runs
 
 log = logging.getLogger(__name__)
-
-#: The hint or requirement that names inputs which are secret.
-_SECRETS = "http://commonwl.org/cwltool#Secrets"
 
 
 def run(service: Service, caller: Caller, request: RunRequest, attachments: Sequence[Attachment]) -> str:
@@ -42,7 +38,7 @@ def run(service: Service, caller: Caller, request: RunRequest, attachments: Sequ
         if attachments:
             uploads.store(attachments, directory)
         submission = _check(service, request, [attachment.name for attachment in attachments], name)
-        shown_params = params.masked(request.params, secret_inputs(submission.document))
+        shown_params = params.masked(request.params, secret_inputs(submission.document.graph))
         origin = Origin(caller.name, request=request.to_json(shown_params))
         written, messages = submit(service.engine, submission, run=name, origin=origin)
         if not messages:
@@ -74,8 +70,8 @@ def _check(service: Service, request: RunRequest, names: Collection[str], run: s
     directory = service.uploads(run)
     document = reference(request.url, names, directory, service.workflows, access)
     values = params.resolve(request.params, names, directory, allowed(access))
-    usual = replace(service.usual, basedir=str(directory), access=access.to_json())
-    return check(service.engine, document, None, options(request.engine_parameters, usual), values)
+    made = options(request.engine_parameters, service.usual_outside(directory, access))
+    return check(service.engine, document, None, made, values)
 
 
 def reference(url: str, names: Collection[str], directory: Path, workflows: Path | None, access: Access) -> str:
@@ -128,10 +124,3 @@ def allowed(access: Access) -> params.Allowed:
             raise InputError(f"{place!r:.200} is no place that inputs are taken from", hint="attach the file")
 
     return say
-
-
-def secret_inputs(document: Document) -> set[str]:
-    """Return the names of the inputs that are secret."""
-    requirement: Any = document.process.get_requirement(_SECRETS)[0]
-    names: Sequence[Any] = (requirement or {}).get("secrets", [])
-    return {str(name).rpartition("#")[2].rpartition("/")[2] for name in names}

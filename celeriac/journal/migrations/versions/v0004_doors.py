@@ -49,10 +49,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name"),
         sa.UniqueConstraint("digest"),
     )
+    op.create_table(
+        "stops",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("caller", sa.String(length=255), nullable=True),
+        sa.Column("target", sa.String(length=64), nullable=True),
+        sa.Column("created", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("stops_by_time", "stops", ["created"], unique=False)
 
 
 def downgrade() -> None:
-    for name in ("api_keys", "tokens", "notices"):
+    for name in ("stops", "api_keys", "tokens", "notices"):
         op.drop_table(name)
     op.drop_index("runs_by_workflow", table_name="runs")
     op.drop_index("runs_by_caller", table_name="runs")

@@ -1,0 +1,1 @@
+"""The routes that clients of CWL-Airflow know, under ``/api/experimental``."""
