@@ -214,6 +214,16 @@ def check_listener(url: str, name: str) -> None:
         raise SettingsError(f"{name} is no URL that can be posted to", hint="for example http://127.0.0.1:8080/airflow/")
 
 
+def check_own_listener(url: str, name: str) -> None:
+    """As :func:`check_listener`, of one run's own: everybody who may look at the run can read its URL."""
+    check_listener(url, name)
+    if urlsplit(url).username is not None:
+        raise SettingsError(
+            f"{name} has a user or password in its URL, which would be kept in the journal for all to see",
+            hint=f"{PREFIX}NOTIFY_URL may have one: it is kept nowhere",
+        )
+
+
 def _file(env: Mapping[str, str], cwd: Path) -> Path | None:
     named = env.get(PREFIX + "CONFIG")
     if named:

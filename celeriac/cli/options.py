@@ -98,6 +98,7 @@ def settings_of(args: argparse.Namespace) -> Any:
 def run_options(args: argparse.Namespace, settings: Any, *, outdir: str | None, cleanup: bool) -> Any:
     """Return the :class:`~celeriac.job.options.RunOptions` that the command line asks for."""
     from celeriac.job.options import RunOptions
+    from celeriac.settings import check_own_listener
 
     if args.provenance:
         raise UnsupportedError("--provenance is not supported yet", hint="leave it out to run the document")
@@ -105,7 +106,7 @@ def run_options(args: argparse.Namespace, settings: Any, *, outdir: str | None, 
     if not timeout > 0:
         raise UsageError(f"--eval-timeout is {timeout}: a number above 0 was expected")
     if args.notify:
-        _check_listener(args.notify)
+        check_own_listener(args.notify, "--notify")
     elif args.notify_weblog:
         raise UsageError("--notify-weblog goes with --notify URL", hint="CELERIAC_NOTIFY_WEBLOG is for all runs")
     prefix = os.path.abspath(args.tmpdir_prefix) if args.tmpdir_prefix else None
@@ -137,15 +138,3 @@ def run_options(args: argparse.Namespace, settings: Any, *, outdir: str | None, 
         notify_weblog=args.notify_weblog,
         cleanup=cleanup and not args.leave_tmpdir,
     )
-
-
-def _check_listener(url: str) -> None:
-    """Raise an error for a listener that can't be posted to, or whose password everybody could read."""
-    from celeriac.settings import check_listener
-
-    check_listener(url, "--notify")
-    if "@" in url.partition("://")[2].partition("/")[0]:
-        raise UsageError(
-            "--notify has a user or password in its URL, which would be kept in the journal for all to see",
-            hint="CELERIAC_NOTIFY_URL may have one; it is kept nowhere",
-        )

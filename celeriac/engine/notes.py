@@ -114,7 +114,7 @@ class Notes:
         for target, weblog in self._listeners():
             made = (events if weblog else follow)(about, changes, facts)
             rows += [(notice.route, target, notice.payload) for notice in made]
-        notices.add(self._connection, self._run, rows)
+        notices.add(self._connection, self._run, rows, signed=bool(self._engine.settings.notify_key))
         return bool(rows)
 
     def _listeners(self) -> list[tuple[str, bool]]:
@@ -135,7 +135,8 @@ class Notes:
             facts["results"] = results
             facts["error"] = str(from_dict(row.error))[:ERROR] if failed and row.error else ""
             facts["statistics"] = account.statistics(row, parts, results)
-            facts["logs"] = self._logs(row, parts) if failed else {}
+            # what a tool was given in secret may be in what it said
+            facts["logs"] = self._logs(row, parts) if failed and not self._options.secrets else {}
         if weblog:
             facts["time"] = views.clock(self._connection)
             paths = [change.path for change in changes if isinstance(change, StepChange)]

@@ -87,7 +87,9 @@ def send(settings: Settings, notice: Record) -> Answer:
     """Post one notice."""
     url = address(settings, notice.target, notice.route)
     if url is None:
-        return Answer(Kind.UNSENT, "CELERIAC_NOTIFY_URL is not set where it was to be delivered")
+        return Answer(Kind.UNSENT, "CELERIAC_NOTIFY_URL is not set where it was to go out")
+    if notice.signed and not settings.notify_key:
+        return Answer(Kind.UNSENT, "it is to be signed, and CELERIAC_NOTIFY_KEY is not set where it was to go out")
     try:
         text = body(settings, notice.payload) if notice.route != "weblog" else _event(settings, notice)
     except SettingsError as error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from celeriac.document import inputs as jobs
 from celeriac.document.document import Document
 from celeriac.engine import secret
-from celeriac.errors import UnsupportedError
+from celeriac.errors import AccessError, UnsupportedError
 from celeriac.graph.model import Kind
 from celeriac.graph.secrets import secret_inputs
 from celeriac.job.ask import static
@@ -20,6 +20,7 @@ from celeriac.job.secret import Secrets, hide
 from celeriac.journal import outbox, runs
 from celeriac.resources import QueueLimits
 from celeriac.scheduler.placement import placement
+from celeriac.settings import check_own_listener
 
 if TYPE_CHECKING:
     from celeriac.engine.engine import Engine
@@ -59,6 +60,10 @@ def check(
     Give a ``job`` that was read, or plain ``values``. With an access among the options, what it does not allow
     is refused: an :class:`~celeriac.errors.AccessError`.
     """
+    if options.notify:
+        if options.access is not None:
+            raise AccessError("a run from outside can't name a listener", hint="the operator's is told of it")
+        check_own_listener(options.notify, "the run's listener")
     if options.access is not None:
         assert job is None, "a job from outside is read by its rules: give its values"
         return _check_outside(engine, document, options, values or {}, targets)

@@ -26,11 +26,14 @@ _ALIVE: ColumnElement[bool] = notices.c.dead.is_(False)
 _OLDER = notices.alias("older")
 
 
-def add(connection: Connection, run: str, rows: Sequence[tuple[str, str, dict[str, Any]]]) -> None:
-    """Add notices (route, target, payload), to be delivered in this order."""
+def add(
+    connection: Connection, run: str, rows: Sequence[tuple[str, str, dict[str, Any]]], *, signed: bool = False
+) -> None:
+    """Add notices (route, target, payload), to be delivered in this order, and signed if they are to be."""
     if rows:
+        own = {"run_id": run, "signed": signed}
         values = [
-            {"run_id": run, "route": route, "target": target, "payload": payload, "key": str(uuid.uuid4())}
+            {"route": route, "target": target, "payload": payload, "key": str(uuid.uuid4()), **own}
             for route, target, payload in rows
         ]
         connection.execute(_ADD, values)
@@ -94,8 +97,8 @@ _CLAIM = (
     )
     .values(due=now() + bindparam("seconds", type_=Float), tries=notices.c.tries + 1, error=None)
     .returning(
-        notices.c.id, notices.c.run_id, notices.c.route, notices.c.target, notices.c.payload, notices.c.key,
-        notices.c.tries,
+        notices.c.id, notices.c.run_id, notices.c.route, notices.c.target, notices.c.payload, notices.c.signed,
+        notices.c.key, notices.c.tries,
     )
 )  # fmt: skip
 

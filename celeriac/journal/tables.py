@@ -208,6 +208,7 @@ notices = Table(
     Column("route", String(16), nullable=False),  # progress, status, results, weblog
     Column("target", Text, nullable=False),  # the listener's URL; "": the one of the settings
     Column("payload", Value, nullable=False),
+    Column("signed", Boolean, nullable=False),  # there was a key where it was written: it never goes out unsigned
     Column("key", String(36), nullable=False),  # the same at every try: who got it before can tell
     Column("tries", Integer, nullable=False, default=0),
     Column("due", Float, nullable=False),  # the next try, not before

@@ -120,6 +120,19 @@ def test_what_is_signed_arrives_signed(listener: Listener, database: Database, t
     assert claims == [{"n": 0}, {"n": 1}]
 
 
+def test_what_was_to_be_signed_is_not_sent_by_somebody_without_a_key(listener: Listener, database: Database) -> None:
+    with database.begin() as connection:
+        notices.add(connection, RUN, [("status", "", {"n": 0})], signed=True)
+    deliver(database, configured(listener), RUN)
+    assert listener.posts == []
+    with database.read() as connection:
+        assert "it is to be signed, and CELERIAC_NOTIFY_KEY is not set" in notices.listing(connection)[0].error
+    pass_time(database, 1000)
+    secret = "s" * 32
+    deliver(database, configured(listener, notify_key=secret, notify_algorithm="HS256"), RUN)
+    assert [jwt.decode(one.payload, secret, ["HS256"]) for one in listener.taken] == [{"n": 0}]
+
+
 # --- what a listener may do ------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ from celeriac.engine.cancel import cancel
 from celeriac.engine.reopen import reopen
 from celeriac.engine.scan import scan
 from celeriac.engine.stop import cancel_step
-from celeriac.errors import CeleriacError
+from celeriac.errors import AccessError, CeleriacError, SettingsError
 from celeriac.journal.tables import notices as table
 from tests.unit.engine_documents import SCATTER, SUBWORKFLOW, output, step, tool, workflow, write
 from tests.unit.engine_harness import Exit, World, add, world
@@ -289,6 +289,29 @@ def test_without_a_listener_nothing_is_asked_or_written(tmp_path: Path, chain: P
         assert asked and not [one for one in asked if "notices" in one]
         assert told(cluster, run) == []
         assert not [one for one in cluster.sent if one[1] == "notify"]
+
+
+@pytest.mark.parametrize("url", ["ftp://h/", "http://me:s3cret@h/", "nonsense"])
+def test_a_listener_that_can_not_be_told_is_refused(cluster: World, chain: Path, url: str) -> None:
+    with pytest.raises(SettingsError, match="the run's listener") as caught:
+        cluster.check(chain, {"n": 1}, notify=url)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_who_asks_from_outside_names_no_listener(cluster: World, chain: Path) -> None:
+    with pytest.raises(AccessError, match="can't name a listener"):
+        cluster.check(chain, {"n": 1}, notify="http://h/", access={})
+
+
+def test_what_a_tool_with_a_secret_said_is_not_told(cluster: World, tmp_path: Path) -> None:
+    cluster.play = failing("1")
+    document = tool("x")
+    document["hints"] = {"cwltool:Secrets": {"secrets": ["key"]}}
+    document["inputs"] = {**document["inputs"], "key": "string"}
+    path = write(tmp_path, {**document, "$namespaces": {"cwltool": "http://commonwl.org/cwltool#"}}, "one.cwl")
+    run = cluster.finished(path, {"x": 1, "key": "s3cret-s3cret"}).id
+    assert told(cluster, run)[-1][1]["logs"] == {"failed_steps": {}, "previous_steps": {}}
+    assert "s3cret" not in str(told(cluster, run))
 
 
 # --- once each -------------------------------------------------------------------------------------

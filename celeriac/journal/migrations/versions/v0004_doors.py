@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("route", sa.String(length=16), nullable=False),
         sa.Column("target", sa.Text(), nullable=False),
         sa.Column("payload", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("signed", sa.Boolean(), nullable=False),
         sa.Column("key", sa.String(length=36), nullable=False),
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("due", sa.Float(), nullable=False),
