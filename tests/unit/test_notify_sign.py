@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +101,18 @@ def test_a_broken_key_never_sends_unsigned(tmp_path: Path, case: str) -> None:
     with pytest.raises(SettingsError, match=said) as caught:
         body(Settings(notify_key=key, notify_algorithm=algorithm), PAYLOAD)
     assert "s3cret" not in str(caught.value) and "BEGIN" not in str(caught.value)
+
+
+def test_the_documentations_example_verifies(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "notifications.md"
+    (example, *_) = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), flags=re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(example, names)
+    (tmp_path / "key.pem").write_bytes(private(RSA))
+    settings = Settings(notify_key=str(tmp_path / "key.pem"))
+    key = public(RSA).decode()
+    assert names["payload_of"](json.loads(body(settings, PAYLOAD)), key) == PAYLOAD
+    forged = jwt.encode(PAYLOAD, "s" * 32, "HS256")
+    for wrong in (PAYLOAD, forged, "x.y.z"):
+        with pytest.raises(jwt.InvalidTokenError):
+            names["payload_of"]({"payload": wrong}, key)
