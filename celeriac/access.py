@@ -199,7 +199,8 @@ def _host(url: str) -> tuple[str, int, int]:
     except ValueError as error:
         raise AccessError(f"{shown(url)} is no URL: {error}") from error
     usual = {"http": 80, "https": 443}.get(parts.scheme)
-    plain = re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f:.]*:[0-9a-f:.]*", host)
+    form = r"[0-9a-f:.]*:[0-9a-f:.]*" if "[" in parts.netloc else r"[a-z0-9_-]+(\.[a-z0-9_-]+)*"
+    plain = re.fullmatch(form, host)
     strange = re.search(r"[\x00-\x20\x7f-\U0010ffff\\]", url)
     if usual is None or not plain or strange or _is_odd_number(host) or port == 0:
         raise AccessError(

@@ -81,7 +81,7 @@ class Settings:
     notify_wait: float = 5.0  # how long an embedded run waits at its end for its notices to arrive
     notify_weblog: bool = False  # the listener takes events as Nextflow posts them, all to notify_url
     api_roots: str = ""  # directories that runs from outside may read and write, with ":" between them
-    api_hosts: str = ""  # hosts that they may get documents and inputs from, such as "data.org, *.data.org"; empty: none
+    api_hosts: str = ""  # hosts that they may get documents and inputs from, such as "data.org, *.data.org"
     api_private_hosts: bool = False  # whether such a host may have an address of this machine or a private network
     api_images: str = ""  # images that their tools may run in, such as "debian, quay.io/biocontainers/*"; empty: none
     api_processes: bool = False  # whether their tools may run without a container

@@ -6,8 +6,10 @@ YAML lets a few lines stand for more than any memory holds: an alias counts as a
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import yaml
 from ruamel.yaml.error import YAMLError
@@ -27,6 +29,8 @@ DEPTH = 64
 VALUES = 200_000
 #: Characters of a number: to read a longer one takes longer than the square of it.
 DIGITS = 1000
+#: Files that import one another in a row.
+IMPORTS = 8
 #: Steps of a workflow, with those of its subworkflows wherever they are run.
 STEPS = 10_000
 
@@ -38,6 +42,7 @@ class Budget:
     bytes: int = ALL
     files: int = FILES
     seen: set[str] = field(default_factory=set)
+    imports: dict[str, set[str]] = field(default_factory=dict)  # file's name -> names of files
 
     def spend(self, uri: str, text: str) -> None:
         """Count one file; raises :class:`~celeriac.errors.DocumentError` where it is too much."""
@@ -51,72 +56,123 @@ class Budget:
         if self.files < 0:
             raise DocumentError(f"the document is made of more than {FILES} files, which is not allowed")
 
+    def follow(self, uri: str, references: Iterable[str]) -> None:
+        """Note what a file imports; raises :class:`~celeriac.errors.DocumentError` where that leads back to it.
 
-def check_text(text: str) -> None:
-    """Raise :class:`~celeriac.errors.DocumentError` for YAML that is too large, too deep, or grows by its aliases."""
+        schema-salad would follow it till the process dies. Names of files are compared, without directories: what
+        these are relative to can be changed within a document.
+        """
+        self.imports.setdefault(_name(uri), set()).update(map(_name, references))
+        self._longest(_name(uri), ())
+
+    def _longest(self, name: str, above: tuple[str, ...]) -> None:
+        if name in above or not name:
+            raise DocumentError(f"a $import leads back to the file that it stands in: {name or 'itself'}")
+        if len(above) > IMPORTS:
+            raise DocumentError(f"$import is followed through {IMPORTS} files, and not further")
+        for one in self.imports.get(name, ()):
+            self._longest(one, (*above, name))
+
+
+def _name(reference: str) -> str:
+    name = unquote(urlsplit(reference).path).rstrip("/").rpartition("/")[2]
+    return "" if name in (".", "..") else name
+
+
+def check_text(text: str) -> list[str]:
+    """Return what a text in YAML imports.
+
+    Raises :class:`~celeriac.errors.DocumentError` for one that is too large, too deep, or grows by its aliases.
+    """
     if len(text) > FILE:
         raise DocumentError(f"this has more than {FILE} bytes, which is not allowed")
-    try:
-        events = [] if is_strange(text) or not yaml.__with_libyaml__ else yaml.parse(text, yaml.CSafeLoader)
-        if _Counter().count(events) and events:
-            return
-    except yaml.YAMLError:
-        pass
-    try:  # what libyaml can't read, or reads in another way, is read by ruamel.yaml later
-        _Counter().count(yaml_no_ts().parse(text))
-    except YAMLError:
-        pass  # who reads it says what is wrong
+    if yaml.__with_libyaml__ and not is_strange(text):
+        counter = _Counter()
+        with suppress(yaml.YAMLError):
+            counter.count(yaml.parse(text, yaml.CSafeLoader))
+            return counter.imports
+    # what libyaml can't read, or reads in another way, is read by ruamel.yaml later
+    counter = _Counter()
+    with suppress(YAMLError):  # who reads it says what is wrong
+        counter.count(yaml_no_ts().parse(text))
+    return counter.imports
+
+
+@dataclass
+class _Open:
+    """A list or mapping that has not ended."""
+
+    anchor: str | None
+    before: int  # the count where it began
+    mapping: bool
+    key: Any = None  # the last one of a mapping; None: the next value is one
 
 
 class _Counter:
-    """Counts values as they come, with what aliases stand for."""
+    """Counts values as they come, with what aliases stand for, and notes imports."""
 
     def __init__(self) -> None:
-        self._open: list[tuple[str | None, int]] = []  # anchors of what is open, and the count where each began
+        self.imports: list[str] = []
+        self._open: list[_Open] = []
         self._sizes: dict[str, int] = {}
         self._count = 0
 
-    def count(self, events: Iterable[Any]) -> int:
-        """Return how many values there are; raises :class:`~celeriac.errors.DocumentError`."""
+    def count(self, events: Iterable[Any]) -> None:
+        """Look at all events; raises :class:`~celeriac.errors.DocumentError`."""
         for event in events:
             kind = type(event).__name__
-            if kind == "AliasEvent":
-                self._alias(event.anchor)
-            elif kind == "ScalarEvent":
-                self._begin(event)
-                self._end()
-                _check_number(event)
-            elif kind in ("MappingStartEvent", "SequenceStartEvent"):
-                self._begin(event)
-                if len(self._open) > DEPTH:
-                    raise _bad(f"is nested more than {DEPTH} levels deep", event)
-            elif kind in ("MappingEndEvent", "SequenceEndEvent"):
-                self._end()
+            if kind in ("MappingEndEvent", "SequenceEndEvent"):
+                one = self._open.pop()
+                self._size(one.anchor, self._count - one.before)
+            elif kind in ("AliasEvent", "ScalarEvent", "MappingStartEvent", "SequenceStartEvent"):
+                self._place(event, kind)
+                self._value(event, kind)
             if self._count > VALUES:
                 raise _bad(f"has more than {VALUES} values, each counted as often as an alias repeats it,", event)
-        return self._count
 
-    def _begin(self, event: Any) -> None:
-        self._open.append((event.anchor, self._count))
+    def _value(self, event: Any, kind: str) -> None:
+        before = self._count
         self._count += 1
-        if event.anchor:
-            self._sizes[event.anchor] = -1
+        if kind == "AliasEvent":
+            size = self._sizes.get(event.anchor, 0)
+            if size < 0:
+                raise _bad(f"has the alias *{event.anchor} within what it stands for, which has no end", event)
+            self._count += size
+        elif kind == "ScalarEvent":
+            self._size(event.anchor, 1)
+            _check_number(event)
+        else:
+            self._size(event.anchor, -1)
+            self._open.append(_Open(event.anchor, before, kind == "MappingStartEvent"))
+            if len(self._open) > DEPTH:
+                raise _bad(f"is nested more than {DEPTH} levels deep", event)
 
-    def _end(self) -> None:
-        anchor, before = self._open.pop()
+    def _size(self, anchor: str | None, size: int) -> None:
         if anchor:
-            self._sizes[anchor] = self._count - before
+            self._sizes[anchor] = size
 
-    def _alias(self, anchor: str) -> None:
-        size = self._sizes.get(anchor, 0)
-        if size < 0:
-            raise DocumentError(f"the alias *{anchor} stands within what it stands for: that has no end")
-        self._count += size + 1
+    def _place(self, event: Any, kind: str) -> None:
+        """Note a key of a mapping, or what stands at one that has another file take its place."""
+        if not self._open or not self._open[-1].mapping:
+            return
+        inside, text = self._open[-1], event.value if kind == "ScalarEvent" else None
+        if inside.key is None:
+            if kind == "AliasEvent":
+                raise _bad("has an alias as a key", event)
+            inside.key = text or ""
+            return
+        if inside.key in ("$import", "$mixin"):
+            if text is None:
+                raise _bad(f"has a {inside.key} that is no text", event)
+            self.imports.append(text)
+        if inside.key == "$base":
+            raise _bad("has a $base", event)
+        inside.key = None
 
 
 def _check_number(event: Any) -> None:
     text = event.value
-    if event.style is None and len(text) > DIGITS and text.lstrip("+-")[:1].isdigit():
+    if not event.style and len(text) > DIGITS and text.lstrip("+-")[:1].isdigit():
         raise _bad(f"has a number of more than {DIGITS} digits", event)
 
 

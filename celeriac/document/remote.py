@@ -102,7 +102,7 @@ class Remote:
                 if answer.status in (301, 302, 303, 307, 308) and leads_to:
                     url = urljoin(url, leads_to).partition("#")[0]
                 elif answer.status == 200:
-                    yield _pieces(answer, url)
+                    yield _pieces(answer, url, wire)
                     return
                 else:
                     raise InputError(f"{shown(url)} can't be read: the server answers {answer.status}")
@@ -120,17 +120,20 @@ class Remote:
         try:
             connection.sock = wire.connect(address, port, host if parts.scheme == "https" else None)
             connection.request("GET", path, headers=headers)
-            return connection.getresponse()
+            answer = connection.getresponse()
+            wire.check()
+            return answer
         except (OSError, http.client.HTTPException) as error:
             raise InputError(f"{shown(url)} can't be read: {_why(error)}") from error
 
 
 class _Wire:
-    """The connection of one request, cut when its time is over: whoever reads from it then gets an error."""
+    """The connection of one request, cut when its time is over."""
 
     def __init__(self, seconds: float) -> None:
         self._socket: socket.socket | None = None
-        self._timer = threading.Timer(seconds, self._end)
+        self._late = False
+        self._timer = threading.Timer(seconds, self._time_is_over)
         self._timer.daemon = True
         self._timer.start()
 
@@ -145,6 +148,15 @@ class _Wire:
             self._socket = ssl.create_default_context().wrap_socket(found, server_hostname=name)
         return self._socket
 
+    def check(self) -> None:
+        """Raise OSError when its time is over: what ended by that looks as if it had ended by itself."""
+        if self._late:
+            raise TimeoutError
+
+    def _time_is_over(self) -> None:
+        self._late = True
+        self._end()
+
     def cut(self) -> None:
         """Let go of it."""
         self._timer.cancel()
@@ -158,10 +170,11 @@ class _Wire:
                 self._socket.shutdown(socket.SHUT_RDWR)
 
 
-def _pieces(answer: http.client.HTTPResponse, url: str) -> Iterator[bytes]:
+def _pieces(answer: http.client.HTTPResponse, url: str, wire: _Wire) -> Iterator[bytes]:
     try:
         while piece := answer.read1(_PIECE):
             yield piece
+        wire.check()
     except (OSError, http.client.HTTPException) as error:
         raise InputError(f"{shown(url)} broke off: {_why(error)}") from error
     if answer.length:  # of its Content-Length
