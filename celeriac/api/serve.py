@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import resource
 import signal
 import socket
@@ -44,6 +45,7 @@ def bind(host: str, port: int) -> socket.socket:
 def serve(runtime: Any, settings: Settings, listening: socket.socket, *, guarded: bool, workers: int) -> None:
     """Serve until SIGTERM or SIGINT; requests that are under way then come to their end."""
     raise_limit()
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     make: Callable[[], FastAPI] = functools.partial(application, runtime, settings, guarded)
     config = uvicorn.Config(
         make,
@@ -52,7 +54,7 @@ def serve(runtime: Any, settings: Settings, listening: socket.socket, *, guarded
         loop="asyncio",
         ws="none",
         lifespan="off",
-        log_level="warning",
+        log_level="error",  # what is wrong with requests is told to who asked, and fills no log
         access_log=False,  # it would have query strings, and what is in them
         server_header=False,
         proxy_headers=False,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 import zlib
@@ -50,5 +49,5 @@ def content(text: object) -> str:
         if not unpacker.eof:
             raise zlib.error("it is cut")
         return body.decode("utf-8")
-    except (binascii.Error, zlib.error, UnicodeDecodeError) as error:
+    except (ValueError, zlib.error) as error:
         raise InputError("workflow_content is no base64 of a document compressed by zlib") from error

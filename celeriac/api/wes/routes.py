@@ -57,7 +57,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 _SHOWN: dict[str, Any] = {"response_model_exclude_none": True, "tags": ["WES"]}
 
 router = APIRouter(prefix=logs.ROOT, responses=ERRORS)
-PageSize = Annotated[int | None, Query(ge=1, description="Entries of a page, 1000 at most.")]
+PageSize = Annotated[int | None, Query(ge=1, le=2**63 - 1, description="Entries of a page; there are 1000 at most.")]
 PageToken = Annotated[str | None, Query(description="Where to go on: next_page_token of the page before.")]
 
 
