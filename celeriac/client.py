@@ -29,6 +29,11 @@ def request(document: str, inputs: Mapping[str, Any] | None = None, **options: A
     return {"document": path + hash_ + fragment, **given, **options}
 
 
+def shown(arguments: Mapping[str, Any]) -> str:
+    """Return the arguments of ``celeriac.run_workflow`` as Flower and logs show them: an input may be secret."""
+    return repr({name: "..." if name == "inputs" else value for name, value in arguments.items()})
+
+
 def run_of(task: str) -> str:
     """Return the id of the run that a ``run_workflow`` task makes: the same when its message comes twice."""
     return hashlib.sha256(task.encode()).hexdigest()[:12]
@@ -57,8 +62,9 @@ class RunWorkflow(ByName):
     name = RUN_WORKFLOW
 
     def s(self, document: str, inputs: Mapping[str, Any] | None = None, **options: Any) -> Any:
-        """Return a signature, for the caller's own chains, groups and chords."""
-        return self._signature(**request(document, inputs, **options))
+        """Return a signature, for the caller's own chains, groups and chords; Flower and logs show no input."""
+        arguments = request(document, inputs, **options)
+        return self._signature(**arguments).set(kwargsrepr=shown(arguments))
 
     def si(self, document: str, inputs: Mapping[str, Any] | None = None, **options: Any) -> Any:
         """Return a signature that takes nothing from the task before it."""

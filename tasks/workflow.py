@@ -25,6 +25,7 @@ class RunWorkflow(Task):  # type: ignore[misc]
         arguments = dict(zip(("document", "inputs"), args or (), strict=False)) | dict(kwargs or {})
         if "document" in arguments and not (args and "document" in (kwargs or {})):
             args, kwargs = (), client.request(**arguments)
+            options.setdefault("kwargsrepr", client.shown(kwargs))
         return super().apply_async(args, kwargs, **options)
 
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from schema_salad.ref_resolver import uri_file_path
 
 from celeriac.job.digests import LARGE, Digests
-from celeriac.job.trees import entries
+from celeriac.job.trees import Guard, entries
 
 #: Fields of a File or Directory that say where it lies, or follow from what is described.
 _DERIVED = frozenset(
@@ -27,13 +27,16 @@ class Content:
     """Describes values by content.
 
     ``own`` is the run's own directory: a large file there was read when its checksum was written, and is not
-    read again. With ``places`` a value's location is part of it.
+    read again. With ``places`` a value's location is part of it. ``guard`` raises for what may not be read.
     """
 
-    def __init__(self, digests: Digests, own: str = "", *, places: bool = False) -> None:
+    def __init__(
+        self, digests: Digests, own: str = "", *, places: bool = False, guard: Guard | None = None
+    ) -> None:
         self._digests = digests
         self._own = own and own.rstrip("/") + "/"
         self._places = places
+        self._guard = guard
         self.read_disk = False  # a file or directory was looked at
 
     def of(self, value: Any) -> Any:
@@ -54,6 +57,8 @@ class Content:
         if path is None:
             found |= {name: self.of(item[name]) for name in ("contents", "listing") if name in item}
             return found
+        if self._guard is not None:
+            self._guard(path, os.path.realpath(path))
         if self._places:
             found["location"] = path
         if item["class"] == "File":
@@ -80,7 +85,7 @@ class Content:
 
     def _tree(self, path: str, above: frozenset[str]) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for name, kind, real in entries(path, above):
+        for name, kind, real in entries(path, above, self._guard):
             found[name] = self._tree(real, above | {real}) if kind == "Directory" else self._file(real, {})
         return found
 

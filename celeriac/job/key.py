@@ -22,6 +22,7 @@ from celeriac.job import build as building
 from celeriac.job.content import Content
 from celeriac.job.request import JobRequest
 from celeriac.job.resolved import Resolved, resolved
+from celeriac.job.trees import Guard
 from celeriac.job.values import named
 
 #: To be raised when keys are made in another way: those that are kept mean nothing then.
@@ -74,13 +75,13 @@ def _enabled(value: Any, request: JobRequest) -> bool:
         raise named(error, f"the WorkReuse of '{request.title}' can't be evaluated") from error
 
 
-def key(request: JobRequest, image: str | None) -> Key:
+def key(request: JobRequest, image: str | None, guard: Guard | None = None) -> Key:
     """Return a job's key; ``image`` is the id of the image that it runs in, None for a process.
 
-    Raises OSError for an input that can't be read here.
+    Raises OSError for an input that can't be read here, and what ``guard`` raises for one that may not be.
     """
     document = resolved(request.tool)
-    content = Content(request.digests, request.own, places=document.places)
+    content = Content(request.digests, request.own, places=document.places, guard=guard)
     values: dict[str, Any] = {"image": image or NO_IMAGE}
     values |= {name: content.of(value) for name, value in document.files.items()}
     for name, default in document.defaults.items():

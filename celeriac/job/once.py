@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from celeriac.errors import AccessError
 from celeriac.job.adopt import adopt
 from celeriac.job.fence import Fence
 from celeriac.job.key import Key, key, refusal
@@ -33,7 +34,7 @@ def once(
     remark = refusal(request)
     if remark:
         return replace(run(), parts={"": remark})
-    own, remark = _key(request, image())
+    own, remark = _key(request, image(), fence)
     if own is None:
         return replace(run(), parts={"": remark})
     cache = Cache(Path(request.options.cachedir), request.digests) if request.options.cachedir else None
@@ -51,17 +52,19 @@ def once(
         )
     if remark:
         log.info("'%s' was done before, but %s: it is run again", request.title, remark)
-    report = _named(run(), request, own, image, remark)
+    report = _named(run(), request, own, image, remark, fence)
     if cache is not None and report.key is not None and report.outputs is not None:
         cache.keep(own, report.outputs, request.place.out)
     return report
 
 
-def _key(request: JobRequest, image: str | None) -> tuple[Key | None, str]:
+def _key(request: JobRequest, image: str | None, fence: Fence | None) -> tuple[Key | None, str]:
     if image == "":
         return None, "the container engine tells no id of its image"
     try:
-        return key(request, image), ""
+        return key(request, image, fence.entry if fence is not None else None), ""
+    except AccessError:
+        return None, "a link among its inputs leads out of what it may read"
     except OSError as error:
         return None, f"{error.filename} can't be read: {error.strerror}"
 
@@ -77,18 +80,23 @@ def _find(own: Key, places: Sequence[Earlier]) -> tuple[Found | None, str]:
 
 
 def _named(
-    report: JobReport, request: JobRequest, own: Key, image: Callable[[], str | None], remark: str
+    report: JobReport,
+    request: JobRequest,
+    own: Key,
+    image: Callable[[], str | None],
+    remark: str,
+    fence: Fence | None,
 ) -> JobReport:
     """Return a report with its key, if it has one: what it was made of is still the same now."""
     parts = {**own.parts, "": remark} if remark else dict(own.parts)
     if report.outcome is not Outcome.SUCCESS or report.outputs is None:
         return replace(report, parts=parts)
-    if not own.fixed and _key(request, image())[0] != own:
+    if not own.fixed and _key(request, image(), fence)[0] != own:
         log.info("an input of '%s' was changed while it ran: its outputs are not reused", request.title)
         return replace(report, parts={"": "an input or the image was changed while the tool ran"})
     try:
-        parts |= directory_parts(report.outputs, request.digests)
-    except OSError as error:
+        parts |= directory_parts(report.outputs, request.digests, fence.entry if fence is not None else None)
+    except (OSError, AccessError) as error:
         log.info("the outputs of '%s' are not reused: %s", request.title, error)
         return replace(report, parts=parts)
     return replace(report, key=own.name, parts=parts)

@@ -8,6 +8,7 @@ from typing import Any
 
 from celeriac.job.content import Content, path_of
 from celeriac.job.digests import Digests
+from celeriac.job.trees import Guard
 
 #: Parts of this kind tell what was in the directories among a job's outputs: CWL gives those no checksum.
 OUTPUT = "output."
@@ -50,11 +51,11 @@ def is_there(outputs: Mapping[str, Any]) -> bool:
     return True
 
 
-def directory_parts(outputs: Mapping[str, Any], digests: Digests) -> dict[str, str]:
+def directory_parts(outputs: Mapping[str, Any], digests: Digests, guard: Guard | None = None) -> dict[str, str]:
     """Return a short digest for each output that has directories; raises OSError for what can't be read."""
     from celeriac.job.key import SHORT, digest
 
-    content = Content(digests)
+    content = Content(digests, guard=guard)
     return {
         OUTPUT + name: digest(content.of(value))[:SHORT]
         for name, value in outputs.items()

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import Celery
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from celeriac.client import run_workflow
 from celeriac.engine.cancel import cancel
 from celeriac.engine.reopen import reopen
 from celeriac.errors import InputError, NotFoundError, StepFailed
@@ -173,6 +175,13 @@ def test_in_a_shell_a_quoted_value_stays_one_word(value: str) -> None:
     hidden, found = hide({"pw": value}, ["pw"])
     line = found.in_shell(f"printf %s 'a'\\''b' '{hidden['pw']}'")
     assert subprocess.run(["sh", "-c", line], capture_output=True, check=True).stdout == b"a'b" + value.encode()
+
+
+def test_flower_shows_no_inputs() -> None:
+    sent = run_workflow.bind(Celery("test")).s("wf.cwl", {"pw": SECRET}, on_error="continue")
+    assert sent.kwargs["inputs"] == {"pw": SECRET}
+    assert "continue" in sent.options["kwargsrepr"]
+    assert not [form for form in forms() if form in sent.options["kwargsrepr"]]
 
 
 def test_errors_keep_their_kind() -> None:
