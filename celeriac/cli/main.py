@@ -59,6 +59,7 @@ COMMANDS = {
     "clean": "remove what ended runs left on disk, except their outputs",
     "api": "serve runs over HTTP: GA4GH WES, and the routes of CWL-Airflow",
     "api-keys": "say who may call `celeriac api`",
+    "trigger": "start a run of `celeriac api` by the routes of CWL-Airflow",
     "why": "explain why a step is on the queue that it is on",
     "notify": "show what listeners were not told yet, tell them, or listen",
     "queues": "show the queues, their limits and who serves them",
