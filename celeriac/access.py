@@ -35,7 +35,7 @@ _HUB = "docker.io"
 class Access:
     """What runs from outside may reach; the default is nothing."""
 
-    roots: tuple[str, ...] = ()  # directories that inputs may come from, and outputs may go to
+    roots: tuple[str, ...] = ()  # directories that documents and inputs may come from
     hosts: tuple[str, ...] = ()  # patterns of hosts that http(s) may go to: "data.org", "*.data.org", "data.org:8080"
     private: bool = False  # addresses of this host, its networks and its cloud's metadata, too
     images: tuple[str, ...] = ()  # patterns of images that tools may run in
@@ -43,14 +43,18 @@ class Access:
     network: bool = False  # a tool may ask for NetworkAccess
     scatter: int = 10_000  # items of one scatter, at most
     download: int = 2**30  # bytes of one input that comes over http(s), at most
+    outputs: tuple[str, ...] = ()  # directories that outputs may go to, beside the run's own
 
     @classmethod
     def of(cls, settings: Settings, extra_roots: Iterable[str | os.PathLike[str]] = ()) -> Access:
-        """Return what the settings allow; a root counts as it is written and as it is, should it be a link."""
-        written = [*_words(settings.api_roots, os.pathsep), *(str(os.fspath(root)) for root in extra_roots)]
-        roots = [os.path.abspath(os.path.expanduser(root)) for root in written]
+        """Return what the settings allow, and ``extra_roots``, which are read only.
+
+        A directory counts as it is written and, should it be a link, as where that leads.
+        """
+        outputs = _both_ways(_words(settings.api_roots, os.pathsep))
         return cls(
-            roots=tuple(dict.fromkeys([*roots, *map(os.path.realpath, roots)])),
+            roots=tuple(dict.fromkeys([*outputs, *_both_ways(str(os.fspath(root)) for root in extra_roots)])),
+            outputs=tuple(outputs),
             hosts=tuple(_words(settings.api_hosts.lower())),
             private=settings.api_private_hosts,
             images=tuple(_words(settings.api_images)),
@@ -181,6 +185,11 @@ def shown(text: str) -> str:
     """Return what was asked for in one line that is not too long."""
     line = _CONTROL.sub("?", text)
     return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}..."
+
+
+def _both_ways(directories: Iterable[str]) -> list[str]:
+    written = [os.path.abspath(os.path.expanduser(directory)) for directory in directories]
+    return list(dict.fromkeys([*written, *map(os.path.realpath, written)]))
 
 
 def _words(text: str, separator: str = ",") -> list[str]:

@@ -18,8 +18,8 @@ from celeriac.job.options import RunOptions
 from celeriac.job.permits import check_tool
 from celeriac.settings import Settings
 
-#: Directories among the options.
-_DIRECTORIES = ("outdir", "basedir", "scratch", "log_dir", "cachedir")
+#: Directories among the options that something is written to.
+_WRITTEN = ("outdir", "scratch", "log_dir", "cachedir")
 #: Options that would let a tool out of its container, or the operator's environment into it: option -> what it has
 #: to be.
 _FIXED: Mapping[str, Any] = {
@@ -40,10 +40,10 @@ class Checked:
         assert options.access is not None
         self._access = Access.from_json(options.access)
         fence = Fence(self._access, ())
-        for name in _DIRECTORIES:
-            directory = getattr(options, name)
-            if directory:
-                fence.path(directory)
+        if options.basedir:
+            fence.path(options.basedir)
+        for directory in filter(None, (getattr(options, name) for name in _WRITTEN)):
+            fence.output(directory)
         for name, wanted in _FIXED.items():
             if getattr(options, name) != wanted:
                 raise AccessError(f"the option {name} is not for runs from outside")

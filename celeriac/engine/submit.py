@@ -150,7 +150,7 @@ def submit(
             queues=[queue.to_json() for queue in submission.queues],
             reply=reply,
             keeper=engine.keeper,
-            **vars(origin or Origin()),
+            **submission.secrets.mask(vars(origin or Origin())),
         )
         if new and submission.secrets.values:
             secret.keep(engine, name, submission.secrets)

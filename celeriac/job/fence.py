@@ -42,7 +42,8 @@ class Fence:
         self.access = access
         mine = [os.path.abspath(directory) for directory in own if str(directory)]
         self._own = mine[0] if mine else ""
-        self._written = (*access.roots, *mine, *map(os.path.realpath, mine))
+        self._mine = (*mine, *map(os.path.realpath, mine))
+        self._written = (*access.roots, *self._mine)
         self._remote = remote
 
     @classmethod
@@ -57,6 +58,12 @@ class Fence:
             if is_within(real, self._written):
                 return real
         raise refused(told or path, self.access.roots)
+
+    def output(self, directory: str) -> None:
+        """Check a directory that outputs are to go to. Raises as :meth:`path`."""
+        wanted = (*self.access.outputs, *self._mine)
+        if not is_within(directory, wanted) or not is_within(os.path.realpath(directory), wanted):
+            raise refused(directory, self.access.outputs)
 
     def location(self, location: Any, basedir: str = "/") -> str | None:
         """Return the real path of a File's location; None for what lies on no disk. Raises as :meth:`path`."""
@@ -99,7 +106,7 @@ class Fence:
 
     def changes(self, path: str) -> None:
         """Check a file or directory that a tool is to change in place: it has to be the run's own."""
-        if not is_within(os.path.realpath(path), (self._own, os.path.realpath(self._own))):
+        if not is_within(os.path.realpath(path), self._mine):
             raise AccessError(
                 f"{shown(path)} would be changed in place (InplaceUpdateRequirement), and is not the run's own",
                 hint="have the tool write a new file",

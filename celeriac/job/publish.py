@@ -47,7 +47,7 @@ def publish(
     guard = None
     if fence is not None:
         fence.value(result, "")
-        fence.path(str(outdir))
+        fence.output(str(outdir))
         guard = fence.entry
     adjustDirObjs(result, functools.partial(_list, guard=guard))
     found = list(_objects(result))

@@ -21,7 +21,7 @@ PARTS = st.lists(st.sampled_from(["..", ".", "", "data", "x", "data2", "a b", "Ã
 
 
 def test_it_goes_through_json() -> None:
-    access = Access(("/a",), ("h",), True, ("i",), True, True, 5, 6)
+    access = Access(("/a",), ("h",), True, ("i",), True, True, 5, 6, ("/b",))
     assert Access.from_json(access.to_json()) == access
     assert Access.from_json({"roots": ["/a"], "of a later version": 1}) == Access(("/a",))
 
@@ -30,8 +30,9 @@ def test_it_is_made_of_the_settings(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "real")
     settings = Settings(api_roots=f"/srv/a/../b:{tmp_path}/link", api_hosts="Data.org, *.x.org", api_images="debian")
     access = Access.of(settings, [tmp_path / "more"])
-    roots = ("/srv/b", f"{tmp_path}/link", f"{tmp_path}/more", f"{tmp_path}/real")
-    assert access == Access(roots, ("data.org", "*.x.org"), images=("debian",))
+    outputs = ("/srv/b", f"{tmp_path}/link", f"{tmp_path}/real")
+    roots = (*outputs, f"{tmp_path}/more")
+    assert access == Access(roots, ("data.org", "*.x.org"), images=("debian",), outputs=outputs)
 
 
 def test_without_settings_nothing_is_allowed() -> None:

@@ -18,6 +18,7 @@ from sqlalchemy import select
 from celeriac.client import run_workflow
 from celeriac.engine.cancel import cancel
 from celeriac.engine.reopen import reopen
+from celeriac.engine.submit import Origin, submit
 from celeriac.errors import InputError, NotFoundError, StepFailed
 from celeriac.job.secret import Secrets, hide
 from celeriac.journal.tables import metadata
@@ -137,6 +138,16 @@ def test_it_goes_from_step_to_step(tmp_path: Path, caplog: pytest.LogCaptureFixt
     assert words == [["--pw", "first-secret"], ["--pw", "second-secret"], ["--pw", "second-secret"]]
     assert "first-secret" not in told and "second-secret" not in told and "plain" in told
     assert row.outputs["last"].startswith("(secret-")
+
+
+def test_a_request_is_kept_without_it(tmp_path: Path) -> None:
+    with world(tmp_path / "home") as made:
+        submission = made.check(write(tmp_path, TOOL), {"pw": SECRET})
+        request = {"workflow_params": json.dumps({"pw": SECRET}), "tags": [SECRET, "plain"]}
+        run, _ = submit(made.engine, submission, origin=Origin("somebody", "doc", request))
+        kept = made.run(run).request
+    assert not [form for form in forms() if form in repr(kept)]
+    assert kept["tags"][1] == "plain"
 
 
 def test_it_goes_with_a_cancelled_run(tmp_path: Path) -> None:
