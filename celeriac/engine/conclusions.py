@@ -10,7 +10,6 @@ from celeriac.engine.turn import Ended, Turn
 from celeriac.graph.paths import address
 from celeriac.journal import attempts, nodes
 from celeriac.journal.tables import Record
-from celeriac.notify.changes import Task
 from celeriac.resources import Ask, Resources
 from celeriac.scheduler.placement import Placement, climb
 from celeriac.scheduler.retry import Cause, Verdict, cause
@@ -76,7 +75,7 @@ def again(turn: Turn, attempt: Record, verdict: Verdict, pause: float = 0.0) -> 
             return False
         queue, granted = rung.queue, rung.granted.to_json()
     if turn.notes is not None:
-        turn.notes.steps([attempt.path], Task.UP_FOR_RETRY)
+        turn.notes.again(attempt.path)
     number = attempt.number + 1
     dispatch(turn, [Dispatch(attempt.path, queue, attempt.asked, granted, attempt.tool, number, due=pause)])
     return True

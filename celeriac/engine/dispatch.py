@@ -11,7 +11,6 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from celeriac.journal import attempts, nodes
-from celeriac.notify.changes import Task
 from celeriac.scheduler.fairness import Width
 from celeriac.states import NodeState
 
@@ -93,7 +92,7 @@ def dispatch(turn: Turn, jobs: Sequence[Dispatch], inputs: Mapping[str, Any] | N
     rows = [row for _, row in pairs]
     attempts.add(turn.connection, rows)
     if turn.notes is not None:
-        turn.notes.steps((row["path"] for row in rows), Task.SUBMITTED)
+        turn.notes.queued(row["path"] for row in rows)
     if inputs is None:
         for row in rows:
             nodes.change(turn.connection, turn.id, [row["path"]], NodeState.QUEUED, attempt=row["id"])

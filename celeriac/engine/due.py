@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from celeriac.engine.dispatch import send_alone
 from celeriac.engine.turn import Turn
-from celeriac.journal import notices, queued, runs
+from celeriac.journal import queued, runs
 
 if TYPE_CHECKING:
     from celeriac.engine.engine import Engine
@@ -40,6 +40,8 @@ def remind(engine: Engine, told: dict[str, float]) -> None:
     An embedded run sees to its own; workers to all, so that what such a run could not deliver till its end is.
     ``told`` is kept by the caller: whom was asked for a moment ago is not again.
     """
+    from celeriac.journal import notices  # a short run never comes here
+
     with engine.database.read() as connection:
         found = notices.due_runs(connection, engine.keeper, listener=bool(engine.settings.notify_url))
     now = time.monotonic()

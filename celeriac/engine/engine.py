@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Connection
 
@@ -37,6 +37,10 @@ from celeriac.scheduler.fairness import Width, width
 from celeriac.scheduler.retry import RetryPolicy
 from celeriac.settings import Settings
 from celeriac.slots import Slots, Unbounded
+
+if TYPE_CHECKING:
+    from celeriac.engine.notes import Notes
+    from celeriac.journal.tables import Record
 
 log = logging.getLogger(__name__)
 
@@ -229,8 +233,16 @@ class Engine:
                     outbox.done(connection, sent)
 
     def is_heard(self, options: Mapping[str, Any]) -> bool:
-        """Whether anybody is to be told of a run with these options."""
-        return bool(self.settings.notify_url or options.get("notify"))
+        """Whether anybody is to be told of a run with these options, as the journal has them."""
+        return bool(self.settings.notify_url or options.get("notify") or options.get("heard"))
+
+    def notes(self, connection: Connection, run: Record) -> Notes | None:
+        """Return where changes of a run are noted for its listeners; None: it has none, which costs nothing else."""
+        if not self.is_heard(run.options):
+            return None
+        from celeriac.engine.notes import Notes  # most runs have no listener, and need none of it
+
+        return Notes(self, connection, run)
 
     def hint(self, run: str) -> None:
         """Have the notices of a run delivered soon; where that can't be said now, whoever looks for them finds them."""

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from celeriac.container.base import CancelToken
 from celeriac.engine.advance import settle
-from celeriac.engine.notes import begun
 from celeriac.engine.passing import pass_on
 from celeriac.engine.reports import Done, Reports
 from celeriac.engine.room import Room, slot_with_room
@@ -179,7 +178,8 @@ def _claim(engine: Engine, offered: Sequence[Record]) -> _Claims:
         claimed = attempts.claim(connection, names, engine.owner, engine.host, engine.settings.lease)
         run = runs.short(connection, run_id)
         nodes = attempts.work(connection, run_id, [one.path for one in claimed]) if claimed else {}
-        told = begun(engine, connection, run, nodes.values())
+        notes = engine.notes(connection, run) if run is not None else None
+        told = notes is not None and notes.claimed(nodes.values())
         lost = {
             one.id: leases.lost_here(connection, run_id, one.path, engine.host) for one in claimed if one.number > 1
         }

@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 from celeriac.engine import account
 from celeriac.errors import from_dict
 from celeriac.graph.model import Process
-from celeriac.graph.paths import join
 from celeriac.job.options import RunOptions
 from celeriac.journal import notices, runs, views
 from celeriac.journal.tables import Record
@@ -28,23 +27,20 @@ from celeriac.notify.changes import (
     is_success,
     is_told,
 )
+from celeriac.notify.cut import cut_short
 from celeriac.notify.follow import follow
 from celeriac.notify.progress import Part, done
 from celeriac.notify.weblog import events
-from celeriac.scheduler.readiness import DONE, blocked
-from celeriac.states import NODE_ENDED, AttemptState, NodeState, RunState
+from celeriac.states import NodeState, RunState
 
 if TYPE_CHECKING:
     from celeriac.engine.engine import Engine
     from celeriac.engine.turn import Ended
 
+#: Among a run's options in the journal: the listener of the settings is told of it, also by who lacks that setting.
+HEARD = "heard"
 #: Characters of a run's error that are told.
 ERROR = 4000
-
-
-def notes(engine: Engine, connection: Connection, run: Record) -> Notes | None:
-    """Return where changes of a run are noted; None when nobody listens, which costs nothing else."""
-    return Notes(engine, connection, run) if engine.is_heard(run.options) else None
 
 
 class Notes:
@@ -54,7 +50,9 @@ class Notes:
         self._engine = engine
         self._connection = connection
         self._run: str = run.id
+        self._state: str = run.state
         self._document: str = run.document
+        self._raw: dict[str, Any] = run.options
         self._options: RunOptions = engine.options(run.id, run.options)
         self._changes: list[Change] = []
 
@@ -77,8 +75,31 @@ class Notes:
         for node in nodes:
             self.steps([node.path], ended_as(node.state))
 
+    def queued(self, paths: Iterable[str]) -> None:
+        """Note that attempts at steps wait for a worker."""
+        self.steps(paths, Task.SUBMITTED)
+
+    def claimed(self, nodes: Iterable[Record]) -> bool:
+        """Write that a worker has begun steps, if they are wanted still; returns whether there is anything."""
+        if self._state == RunState.RUNNING:
+            self.steps((node.path for node in nodes if node.state == NodeState.QUEUED), Task.RUNNING)
+        return self.write()
+
+    def again(self, path: str) -> None:
+        """Note that a try at a step brought nothing, and that another follows."""
+        self.steps([path], Task.UP_FOR_RETRY)
+
+    def blocked(self, paths: Iterable[str]) -> None:
+        """Note that steps will not run."""
+        self.steps(paths, Task.UPSTREAM_FAILED)
+
     def began(self) -> None:
-        """Note that the run has begun."""
+        """Note that the run has begun, and keep how the listener of the settings is told of it."""
+        settings = self._engine.settings
+        if settings.notify_url:
+            told = {"weblog": settings.notify_weblog, "signed": bool(settings.notify_key)}
+            self._raw = {**self._raw, HEARD: told}
+            runs.put(self._connection, self._run, options=self._raw)
         self._changes.append(RunChange(RunState.RUNNING))
 
     def expanded(self, path: str) -> None:
@@ -88,13 +109,7 @@ class Notes:
 
     def cut_short(self, at: str = "") -> None:
         """Note what becomes of the parts of a node (or of the run) that is ended: some run, and some never will."""
-        inside = [row for row in notices.parts(self._connection, self._run) if _is_below(row.path, at)]
-        parts = [row for row in inside if row.path != at or not at]
-        states = {row.path: NodeState(row.state) for row in inside}
-        self.steps([row.path for row in parts if _has_begun(row)], Task.FAILED)
-        for row in inside:
-            if row.kind == "workflow":
-                self.steps(_never(self._graph, row.path, states), Task.UPSTREAM_FAILED)
+        self._changes += cut_short(self._graph, notices.parts(self._connection, self._run), at)
 
     def run_ended(self, state: RunState) -> None:
         """Note that the run has ended."""
@@ -114,13 +129,16 @@ class Notes:
         for target, weblog in self._listeners():
             made = (events if weblog else follow)(about, changes, facts)
             rows += [(notice.route, target, notice.payload) for notice in made]
-        notices.add(self._connection, self._run, rows, signed=bool(self._engine.settings.notify_key))
+        signed = bool(self._engine.settings.notify_key or (self._raw.get(HEARD) or {}).get("signed"))
+        notices.add(self._connection, self._run, rows, signed=signed)
         return bool(rows)
 
     def _listeners(self) -> list[tuple[str, bool]]:
         """Return whom to tell, and whether he takes Nextflow's events."""
-        settings, own = self._engine.settings, self._options.notify
+        settings, own, heard = self._engine.settings, self._options.notify, self._raw.get(HEARD)
         found = [("", settings.notify_weblog)] if settings.notify_url else []
+        if heard and not found:  # whoever cancels a run, say, need not have the setting
+            found = [("", heard["weblog"])]
         return found + ([(own, self._options.notify_weblog)] if own else [])
 
     def _facts(self, row: Record, changes: Sequence[Change]) -> Facts:
@@ -159,33 +177,3 @@ class Notes:
 
         failed = views.first_failures(self._connection, self._run, account.STEPS)
         return account.logs(self._graph, failed, parts, root)
-
-
-def begun(engine: Engine, connection: Connection, run: Record | None, nodes: Iterable[Record]) -> bool:
-    """Write that a worker has begun steps, in the transaction that claims them; returns whether anybody is told."""
-    made = notes(engine, connection, run) if run is not None else None
-    if made is None or run is None or run.state != RunState.RUNNING:
-        return False
-    made.steps((node.path for node in nodes if node.state == NodeState.QUEUED), Task.RUNNING)
-    return made.write()
-
-
-def _is_below(path: str, at: str) -> bool:
-    return not at or path == at or path.startswith(f"{at}/")
-
-
-def _has_begun(row: Record) -> bool:
-    """Whether listeners were told that a node is under way, and not yet that it has ended."""
-    if row.kind != "job":
-        return bool(row.path and row.state == NodeState.RUNNING)
-    taken_back = row.state == NodeState.CANCELED and row.attempt_state == AttemptState.CANCELED
-    if row.state in NODE_ENDED and not taken_back:
-        return False
-    return row.attempt_state in (AttemptState.RUNNING, AttemptState.REPORTED) or (row.number or 0) > 1
-
-
-def _never(graph: Process, scope: str, states: dict[str, NodeState]) -> list[str]:
-    """Return the steps of a workflow that have no node, since a step that they need did not end well."""
-    steps = graph.at(scope).steps or {}
-    bad = [name for name in steps if states.get(join(scope, name), NodeState.SUCCESS) not in DONE]
-    return [path for name in blocked(steps, bad) if (path := join(scope, name)) not in states]

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from celeriac.engine.notes import Notes, notes
 from celeriac.errors import CeleriacError
 from celeriac.graph.merge import gather
 from celeriac.graph.model import Kind, Process, Step
@@ -19,7 +18,6 @@ from celeriac.graph.scatter import collect
 from celeriac.job.options import RunOptions
 from celeriac.journal import attempts, nodes, outbox, runs
 from celeriac.journal.tables import Record
-from celeriac.notify.changes import Task
 from celeriac.scheduler import readiness
 from celeriac.scheduler.fairness import share
 from celeriac.states import NODE_ENDED, NodeState, RunState
@@ -87,7 +85,7 @@ class Turn:
         self.root_ended = False
         self.fresh: list[Fresh] = []
         self.behind = False
-        self.notes: Notes | None = notes(engine, connection, run)  # None: nobody listens
+        self.notes = engine.notes(connection, run)  # None: nobody listens
         self.well: list[Ends] = []  # for what may be removed after the commit, if the run wants that
         self._messages: list[Message] = []
 
@@ -187,7 +185,7 @@ class Turn:
         ]
         nodes.add(self.connection, rows)
         if self.notes is not None:
-            self.notes.steps((row["path"] for row in rows), Task.UPSTREAM_FAILED)
+            self.notes.blocked(row["path"] for row in rows)
         return len(rows)
 
     def end(self, row: Record, outputs: dict[str, Any], failed: bool, error: Any = None) -> Ended:

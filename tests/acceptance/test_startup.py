@@ -30,7 +30,7 @@ sys.exit(code)
 NEEDLESS = {
     "alembic", "mako", "docker", "psycopg", "psycopg2", "sqlalchemy.dialects.postgresql", "redis", "flower", "rich",
     "argcomplete", "cwltool.main", "cwltool.executors", "cwltool.argparser", "networkx", "celery.bin",
-    "jwt", "celeriac.notify.post",
+    "jwt", "celeriac.engine.notes", "celeriac.notify", "celeriac.journal.notices",
 }  # fmt: skip
 #: What documents are loaded with.
 LOADING = {"cwltool.load_tool", "cwltool.workflow", "celeriac.document.load"}

@@ -16,6 +16,7 @@ from celeriac.engine.reopen import reopen
 from celeriac.engine.scan import scan
 from celeriac.engine.stop import cancel_step
 from celeriac.errors import AccessError, CeleriacError, SettingsError
+from celeriac.journal import notices
 from celeriac.journal.tables import notices as table
 from tests.unit.engine_documents import SCATTER, SUBWORKFLOW, output, step, tool, workflow, write
 from tests.unit.engine_harness import Exit, World, add, world
@@ -289,6 +290,25 @@ def test_without_a_listener_nothing_is_asked_or_written(tmp_path: Path, chain: P
         assert asked and not [one for one in asked if "notices" in one]
         assert told(cluster, run) == []
         assert not [one for one in cluster.sent if one[1] == "notify"]
+
+
+def test_who_cancels_a_run_need_not_have_the_setting(cluster: World, chain: Path) -> None:
+    run = cluster.start(chain, {"n": 1})
+    cluster.deliver(cluster.take())
+    cluster.workers.append(cluster.worker(notify_url=""))
+    assert cancel(cluster.workers[1], run) == "CANCELED"
+    assert short(cluster, run) == ["0% failed"]
+
+
+@pytest.mark.parametrize("key", ["", "k"])
+def test_what_was_signed_once_is_to_be_signed_by_all(tmp_path: Path, chain: Path, key: str) -> None:
+    with world(tmp_path / "other", notify_url=URL, notify_key=key) as cluster:
+        run = cluster.start(chain, {"n": 1})
+        cluster.deliver(cluster.take())
+        cluster.workers.append(cluster.worker(notify_url="", notify_key=""))
+        cancel(cluster.workers[1], run)
+        with cluster.engine.database.read() as connection:
+            assert [row.signed for row in notices.listing(connection)] == [bool(key)]
 
 
 @pytest.mark.parametrize("url", ["ftp://h/", "http://me:s3cret@h/", "nonsense"])
