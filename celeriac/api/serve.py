@@ -8,6 +8,7 @@ import logging
 import resource
 import signal
 import socket
+import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +26,8 @@ from celeriac.settings import Settings
 KEEP_ALIVE = 15
 #: Seconds that requests have to come to their end when the server is told to.
 GRACE = 20
+#: Seconds after which a thread that loads a document lets others go on: a state is told meanwhile.
+SWITCH = 0.0005
 #: Bytes of a request's line and headers.
 HEADERS = 64 * 1024
 
@@ -64,6 +67,7 @@ def serve(runtime: Any, settings: Settings, listening: socket.socket, *, guarded
     )
 
     def work() -> None:
+        sys.setswitchinterval(SWITCH)
         server = uvicorn.Server(config)
 
         def stop(number: int, frame: Any) -> None:

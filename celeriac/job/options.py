@@ -42,7 +42,8 @@ class RunOptions:
 
     def to_json(self) -> dict[str, Any]:
         """Return what differs from the defaults."""
-        return {f.name: v for f in fields(self) if (v := asdict(self)[f.name]) != f.default}
+        values = asdict(self)
+        return {f.name: v for f in fields(self) if (v := values[f.name]) != f.default}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> RunOptions:
