@@ -44,6 +44,7 @@ class Access:
     scatter: int = 10_000  # items of one scatter, at most
     download: int = 2**30  # bytes of one input that comes over http(s), at most
     outputs: tuple[str, ...] = ()  # directories that outputs may go to, beside the run's own
+    hidden: tuple[str, ...] = ()  # directories that are not meant by a root around them: the home
 
     @classmethod
     def of(cls, settings: Settings, extra_roots: Iterable[str | os.PathLike[str]] = ()) -> Access:
@@ -55,6 +56,7 @@ class Access:
         return cls(
             roots=tuple(dict.fromkeys([*outputs, *_both_ways(str(os.fspath(root)) for root in extra_roots)])),
             outputs=tuple(outputs),
+            hidden=tuple(_both_ways([str(settings.home)])),
             hosts=tuple(_words(settings.api_hosts.lower())),
             private=settings.api_private_hosts,
             images=tuple(_words(settings.api_images)),
@@ -124,6 +126,15 @@ def refused(what: str, roots: Iterable[str]) -> AccessError:
     return AccessError(
         f"{shown(what)} is outside of what this run may read or write",
         hint=f"allowed are {_listed(tuple(roots), 'no directories')} (CELERIAC_API_ROOTS) and the run's own files",
+    )
+
+
+def is_allowed(path: str, roots: Iterable[str], hidden: Iterable[str]) -> bool:
+    """Whether a root means a path: it lies within, and nothing hidden is between the two, or in the path itself."""
+    secret = tuple(hidden)
+    return not any(is_within(one, (path,)) for one in secret) and any(
+        is_within(path, (root,)) and not any(is_within(one, (root,)) and is_within(path, (one,)) for one in secret)
+        for root in roots
     )
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urldefrag
 from schema_salad.fetcher import DefaultFetcher
 from schema_salad.ref_resolver import file_uri
 
-from celeriac.access import Access, is_remote, is_within, path_of, refused, shown
+from celeriac.access import Access, is_allowed, is_remote, path_of, refused, shown
 from celeriac.document.bounds import FILE, Budget, check_text
 from celeriac.document.remote import Remote
 from celeriac.errors import AccessError, DocumentError
@@ -40,9 +40,9 @@ class Outside:
     def path(self, location: str, told: str = "") -> str:
         """Return the real path of a ``file:`` URI or path that may be read."""
         path = path_of(location)
-        if path is not None and is_within(path, self._access.roots):
+        if path is not None and is_allowed(path, self._access.roots, self._access.hidden):
             real = os.path.realpath(path)
-            if is_within(real, self._access.roots):
+            if is_allowed(real, self._access.roots, self._access.hidden):
                 return real
         raise refused(told or location, self._access.roots)
 

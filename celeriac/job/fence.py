@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any
 from cwltool.pathmapper import MapperEnt, PathMapper
 from cwltool.stdfsaccess import StdFsAccess
 
-from celeriac.access import Access, is_remote, is_within, path_of, refused, shown
+from celeriac.access import Access, is_allowed, is_remote, is_within, path_of, refused, shown
 from celeriac.errors import AccessError, StepFailed
 from celeriac.job.options import RunOptions
 from celeriac.job.trees import entries
@@ -53,16 +53,17 @@ class Fence:
 
     def path(self, path: str, told: str = "") -> str:
         """Return a path with its links followed; raises :class:`~celeriac.errors.AccessError`."""
-        if "\0" not in path and is_within(path, self._written):
+        if "\0" not in path and is_allowed(path, self._written, self.access.hidden):
             real = os.path.realpath(path)
-            if is_within(real, self._written):
+            if is_allowed(real, self._written, self.access.hidden):
                 return real
         raise refused(told or path, self.access.roots)
 
     def output(self, directory: str) -> None:
         """Check a directory that outputs are to go to. Raises as :meth:`path`."""
-        wanted = (*self.access.outputs, *self._mine)
-        if not is_within(directory, wanted) or not is_within(os.path.realpath(directory), wanted):
+        wanted, hidden = (*self.access.outputs, *self._mine), self.access.hidden
+        real = os.path.realpath(directory)
+        if not is_allowed(directory, wanted, hidden) or not is_allowed(real, wanted, hidden):
             raise refused(directory, self.access.outputs)
 
     def location(self, location: Any, basedir: str = "/") -> str | None:
@@ -94,7 +95,7 @@ class Fence:
 
     def entry(self, path: str, real: str) -> None:
         """Check what a link in a directory leads to; raises as :meth:`path`, and tells of the link alone."""
-        if not is_within(real, self._written):
+        if not is_allowed(real, self._written, self.access.hidden):
             raise refused(path, self.access.roots)
 
     def tree(self, path: str, above: frozenset[str] = frozenset()) -> None:
@@ -116,13 +117,20 @@ class Fence:
         """Return where the content of a URL is, among the run's own files: got once for all its jobs."""
         self.access.check_host(url)
         directory = Path(self._own, "downloads", hashlib.sha256(url.encode()).hexdigest()[:32])
-        target = directory / (os.path.basename(urllib.parse.unquote(urllib.parse.urlsplit(url).path)) or "index")
+        target = directory / _name(url)
         if not target.exists():
             from celeriac.document.remote import Remote
 
             directory.mkdir(parents=True, exist_ok=True)
             (self._remote or Remote(self.access)).download(url, target, check)
         return str(target)
+
+
+def _name(url: str) -> str:
+    """Return the name of the file that a URL's content is put into."""
+    name = os.path.basename(urllib.parse.unquote(urllib.parse.urlsplit(url).path))
+    plain = "".join(letter for letter in name if letter.isprintable())[-150:]
+    return plain if plain.strip(".") else "index"
 
 
 class FencedFiles:

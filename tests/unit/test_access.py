@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -21,7 +22,7 @@ PARTS = st.lists(st.sampled_from(["..", ".", "", "data", "x", "data2", "a b", "Ã
 
 
 def test_it_goes_through_json() -> None:
-    access = Access(("/a",), ("h",), True, ("i",), True, True, 5, 6, ("/b",))
+    access = Access(("/a",), ("h",), True, ("i",), True, True, 5, 6, ("/b",), ("/c",))
     assert Access.from_json(access.to_json()) == access
     assert Access.from_json({"roots": ["/a"], "of a later version": 1}) == Access(("/a",))
 
@@ -32,12 +33,13 @@ def test_it_is_made_of_the_settings(tmp_path: Path) -> None:
     access = Access.of(settings, [tmp_path / "more"])
     outputs = ("/srv/b", f"{tmp_path}/link", f"{tmp_path}/real")
     roots = (*outputs, f"{tmp_path}/more")
-    assert access == Access(roots, ("data.org", "*.x.org"), images=("debian",), outputs=outputs)
+    expected = Access(roots, ("data.org", "*.x.org"), images=("debian",), outputs=outputs)
+    assert access == replace(expected, hidden=tuple(dict.fromkeys([str(settings.home), str(settings.home.resolve())])))
 
 
 def test_without_settings_nothing_is_allowed() -> None:
     access = Access.of(Settings())
-    assert access == Access()
+    assert replace(access, hidden=()) == Access()
     fence = Fence(access, ())
     for refused in (lambda: fence.path("/"), lambda: access.check_host("http://x.org/")):
         with pytest.raises(AccessError):
@@ -97,6 +99,40 @@ def test_links_are_followed_before_anything_is_believed(tmp_path_factory: pytest
     else:
         assert real == os.path.realpath(f"{root}/data/{path}")
         assert real.startswith(f"{root}/data/") or real == f"{root}/data"
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/srv/data/x", True),
+        ("/srv/home2/x", True),
+        ("/srv", False),  # as a directory, it would have the home in it
+        ("/srv/home", False),
+        ("/srv/home/journal.db", False),
+        ("/srv/home/secrets/r1.json", False),
+        ("/srv/data/../home/journal.db", False),
+        ("/srv/home/runs/r2/x", False),
+        ("/srv/home/runs/r1/x", True),
+        ("/srv/home/runs/r1/uploads/x", True),
+    ],
+)
+def test_a_root_around_the_home_does_not_mean_the_home(path: str, allowed: bool) -> None:
+    fence = Fence(Access(("/srv", "/srv/home/runs/r1/uploads"), hidden=("/srv/home",)), ("/srv/home/runs/r1",))
+    if allowed:
+        assert fence.path(path) == path
+        return
+    with pytest.raises(AccessError):
+        fence.path(path)
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [("/a%20b.txt", "a b.txt"), ("/x/", "index"), ("", "index"), ("/%2e%2e", "index"), ("/a%2f..%2fb%00c%0a", "bc")],
+)
+def test_a_download_has_a_plain_name(url: str, name: str) -> None:
+    from celeriac.job.fence import _name
+
+    assert _name(f"http://data.org{url}") == name
 
 
 # --- hosts ---------------------------------------------------------------------------------------
