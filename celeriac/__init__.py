@@ -10,6 +10,7 @@ and may cancel them: ``cancel_run.delay(result)``.
 """
 
 from celeriac.client import cancel_run, cancel_step, run_workflow
+from celeriac.version import VERSION
 
 __all__ = ["cancel_run", "cancel_step", "run_workflow"]
-__version__ = "0.1.0"
+__version__ = VERSION

@@ -18,8 +18,8 @@ NOTIFY = "celeriac.notify"
 _CONTAINER = "celeriac-"
 
 __all__ = [
-    "ADVANCE", "CANCEL_RUN", "CANCEL_STEP", "CONTROL_QUEUE", "EXECUTE", "GATHER", "NOTIFY", "OUTPUTS", "RUN_WORKFLOW", "SETTLE",
-    "SWEEP", "attempt_of", "container_of", "is_rabbitmq",
+    "ADVANCE", "CANCEL_RUN", "CANCEL_STEP", "CONTROL_QUEUE", "EXECUTE", "GATHER", "NOTIFY", "OUTPUTS", "RUN_WORKFLOW",
+    "SETTLE", "SWEEP", "attempt_of", "container_of", "is_rabbitmq",
 ]  # fmt: skip
 
 

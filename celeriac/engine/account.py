@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import celeriac
 from celeriac.graph.model import Process
 from celeriac.graph.paths import address, join
 from celeriac.job.account import tail
 from celeriac.job.place import Place
 from celeriac.journal.tables import Record
+from celeriac.version import VERSION
 
 #: Failed steps whose last words are told, and steps before each.
 STEPS = 10
@@ -30,7 +30,7 @@ def statistics(run: Record, parts: Sequence[Record], outputs: Any) -> dict[str, 
         for row in parts
         if row.path or row.kind == "job"
     }
-    return {"version": celeriac.__version__, "total": total, "steps": steps}
+    return {"version": VERSION, "total": total, "steps": steps}
 
 
 def trace(row: Record) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
-import celeriac
 from celeriac.notify.retry import Answer, Kind, of_status
+from celeriac.version import VERSION
 
 #: Bytes of a body, and of an answer, at most.
 LARGEST = 64 * 1024 * 1024
@@ -87,7 +87,7 @@ def _path(parts: SplitResult) -> str:
 def _headers(parts: SplitResult, key: str) -> Mapping[str, str]:
     headers = {
         "Content-Type": "application/json",
-        "User-Agent": f"celeriac/{celeriac.__version__}",
+        "User-Agent": f"celeriac/{VERSION}",
         "Idempotency-Key": key,
         "Connection": "close",
     }

@@ -59,7 +59,10 @@ def test_a_document_comes_packed() -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [None, 3, "***", "\x93", "", base64.b64encode(b"plain").decode(), packed(b"\xff"), packed(b"x" * (names.LONGEST + 1))],
+    [
+        None, 3, "***", "\x93", "", base64.b64encode(b"plain").decode(), packed(b"\xff"),
+        packed(b"x" * (names.LONGEST + 1)),
+    ],  # fmt: skip
 )
 def test_other_content_is_refused(given: Any) -> None:
     with pytest.raises(InputError):
