@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import urllib.parse
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -21,11 +22,27 @@ _LAST = {"Connection": "close"}
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-class TooSlow(HttpError):
+class Refused(HttpError):
+    """A request that is not read to its end."""
+
+
+class TooSlow(Refused):
     """A client let the server wait."""
 
     def __init__(self) -> None:
         super().__init__(408, "the request took too long")
+
+
+class _TooLarge(Refused):
+    def __init__(self, most: int) -> None:
+        super().__init__(413, f"the request has more than {most} bytes")
+
+
+#: Bytes of a body that is no form, since it is held in memory; and of all of them together.
+HELD = 16 << 20
+HELD_BY_ALL = 256 << 20
+#: Bytes a second that a body has to come with in the long run.
+SLOWEST = 1024
 
 
 class Bounds:
@@ -40,6 +57,7 @@ class Bounds:
         self._most = most
         self._patience = patience
         self._open = open_to_all
+        self._held = 0  # bytes of bodies that are no forms
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -49,50 +67,62 @@ class Bounds:
         if self._open and not is_own(headers.get(b"host"), headers.get(b"origin")):
             refusal = answer(403, "without authentication, requests are taken from this host's own programs only")
             return await refusal(scope, receive, send)
+        form = headers.get(b"content-type", "").lower().startswith("multipart/form-data")
+        most = self._most if form else min(self._most, HELD)
         length = headers.get(b"content-length", "")
-        if length.isdigit() and int(length) > self._most:
-            return await self._too_large()(scope, receive, send)
-        guard = _Guard(receive, send, self._most, self._patience)
+        if length.isdigit() and int(length) > most:
+            return await _answer(_TooLarge(most))(scope, receive, send)
+        guard = _Guard(receive, send, most, self._patience, self._nothing if form else self._hold)
         try:
             await self._app(scope, guard.receive, guard.send)
-        except (_TooLarge, TooSlow) as error:
+        except Refused as error:
             if guard.answered:
                 raise ConnectionAbortedError("the client takes nothing") from error
-            slow = isinstance(error, TooSlow)
-            await (answer(408, error.message, _LAST) if slow else self._too_large())(scope, receive, send)
+            await _answer(error)(scope, receive, send)
+        finally:
+            self._held -= 0 if form else guard.size
 
-    def _too_large(self) -> JSONResponse:
-        message = f"the request has more than {self._most} bytes (CELERIAC_API_MAX_BODY)"
-        return answer(413, message, _LAST)
+    def _nothing(self, size: int) -> None:
+        """Hold nothing: a form's files go to disk."""
+
+    def _hold(self, size: int) -> None:
+        self._held += size
+        if self._held > HELD_BY_ALL:
+            raise Refused(503, "there are too many large requests just now: try again later")
 
 
-class _TooLarge(HttpError):
-    pass
+def _answer(error: HttpError) -> JSONResponse:
+    return answer(error.status, error.message, _LAST)
 
 
 class _Guard:
     """Counts and times what goes through one request."""
 
-    def __init__(self, receive: Receive, send: Send, most: int, patience: float) -> None:
+    def __init__(self, receive: Receive, send: Send, most: int, patience: float, hold: Callable[[int], None]) -> None:
         self._receive = receive
         self._send = send
         self._most = most
         self._patience = patience
-        self._size = 0
+        self._hold = hold
+        self._begun = time.monotonic()
         self._whole = False
+        self.size = 0
         self.answered = False
 
     async def receive(self) -> Message:
         """Receive a piece of the body; after its end, wait for the client's leaving as long as that takes."""
         if self._whole:
             return await self._receive()
+        late = self._begun + self._patience + self.size / SLOWEST - time.monotonic()
         try:
-            message = await asyncio.wait_for(self._receive(), self._patience)
+            message = await asyncio.wait_for(self._receive(), max(0.0, min(self._patience, late)))
         except TimeoutError as error:
             raise TooSlow() from error
-        self._size += len(message.get("body", b""))
-        if self._size > self._most:
-            raise _TooLarge(413, f"the request has more than {self._most} bytes")
+        size = len(message.get("body", b""))
+        self.size += size
+        self._hold(size)
+        if self.size > self._most:
+            raise _TooLarge(self._most)
         self._whole = message["type"] != "http.request" or not message.get("more_body", False)
         return message
 
