@@ -8,13 +8,12 @@ from sqlalchemy import Connection, delete, select
 
 from celeriac.journal.database import now
 from celeriac.journal.tables import Record, keys, tokens
-from celeriac.journal.upsert import upsert
+from celeriac.journal.upsert import insert_new
 
 
 def add_key(connection: Connection, name: str, digest: str, scopes: Sequence[str]) -> bool:
     """Add a key by its digest; False when there is one of that name."""
-    statement = upsert(connection, keys).values(name=name, digest=digest, scopes=list(scopes), created=now())
-    return bool(connection.execute(statement.on_conflict_do_nothing()).rowcount)
+    return insert_new(connection, keys, name=name, digest=digest, scopes=list(scopes), created=now())
 
 
 def key(connection: Connection, digest: str) -> Record | None:
@@ -40,5 +39,4 @@ def remove_key(connection: Connection, name: str) -> bool:
 def use_token(connection: Connection, jti: str, expires: float) -> bool:
     """Note that a token was used; False when it was before. Those that have expired are forgotten."""
     connection.execute(delete(tokens).where(tokens.c.expires < now() - 60))
-    values = {"jti": jti, "expires": expires}
-    return bool(connection.execute(upsert(connection, tokens).values(values).on_conflict_do_nothing()).rowcount)
+    return insert_new(connection, tokens, jti=jti, expires=expires)

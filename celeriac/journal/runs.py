@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, o
 
 from celeriac.journal.database import now
 from celeriac.journal.tables import Record, attempts, documents, nodes, runs
-from celeriac.journal.upsert import upsert
+from celeriac.journal.upsert import insert_new, upsert
 from celeriac.states import ATTEMPT_ENDED, RUN_ENDED, RUN_MOVES, RunState, move
 
 
@@ -26,8 +26,7 @@ def document(connection: Connection, name: str) -> str:
 
 def add(connection: Connection, **values: Any) -> bool:
     """Add a run in state PENDING; False when there is one of that id."""
-    statement = upsert(connection, runs).values(state=RunState.PENDING, stopping=False, created=now(), **values)
-    return bool(connection.execute(statement.on_conflict_do_nothing()).rowcount)
+    return insert_new(connection, runs, state=RunState.PENDING, stopping=False, created=now(), **values)
 
 
 def get(connection: Connection, run: str) -> Record | None:

@@ -9,13 +9,12 @@ from sqlalchemy import Connection, Select, select
 
 from celeriac.journal.database import now
 from celeriac.journal.tables import Record, runs, stops
-from celeriac.journal.upsert import upsert
+from celeriac.journal.upsert import insert_new
 
 
 def add(connection: Connection, **values: Any) -> bool:
     """Add an order; False when there is one of that id."""
-    statement = upsert(connection, stops).values(created=now(), **values)
-    return bool(connection.execute(statement.on_conflict_do_nothing()).rowcount)
+    return insert_new(connection, stops, created=now(), **values)
 
 
 def _seen(caller: str | None) -> Select[Any]:

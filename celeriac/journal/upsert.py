@@ -16,3 +16,12 @@ def upsert(connection: Connection, table: Table) -> Any:
     from sqlalchemy.dialects import sqlite
 
     return sqlite.insert(table)
+
+
+def insert_new(connection: Connection, table: Table, **values: Any) -> bool:
+    """Insert a row; False when there is one in its place.
+
+    psycopg forgets the number of rows of an INSERT as soon as its cursor is closed, unless that is asked for.
+    """
+    statement = upsert(connection, table).values(**values).on_conflict_do_nothing()
+    return bool(connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount)

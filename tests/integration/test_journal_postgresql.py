@@ -11,6 +11,7 @@ from sqlalchemy.engine import make_url
 
 from celeriac.errors import JournalUnavailable
 from celeriac.journal.database import Database
+from tests.unit.test_journal_callers import CallersContract
 from tests.unit.test_journal_contract import JournalContract
 from tests.unit.test_journal_usage import UsageContract
 
@@ -33,6 +34,10 @@ class TestPostgresql(JournalContract):
 
 
 class TestUsage(UsageContract):
+    pass
+
+
+class TestCallers(CallersContract):
     pass
 
 
