@@ -124,8 +124,13 @@ def away(connection: Connection, claimed: Record, pause: float, error: str) -> N
 
 
 def _put_off(connection: Connection, which: ColumnElement[bool], pause: float, error: str) -> None:
-    """Put off what is due, so that nobody looks at it before; what another has claimed is not."""
-    statement = update(notices).where(which, _ALIVE, notices.c.due <= now())
+    """Put off what is due, so that nobody looks at it before; what another has claimed is not.
+
+    What another transaction holds is passed over, since that one puts it off: two that waited for each other's
+    would end in a deadlock.
+    """
+    free = select(notices.c.id).where(which, _ALIVE, notices.c.due <= now()).with_for_update(skip_locked=True)
+    statement = update(notices).where(notices.c.id.in_(free))
     connection.execute(statement.values(due=now() + pause, error=error[:_REASON]))
 
 

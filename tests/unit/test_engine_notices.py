@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event, select, text
 
 from celeriac.engine.cancel import cancel
+from celeriac.engine.due import remind
 from celeriac.engine.reopen import reopen
 from celeriac.engine.scan import scan
 from celeriac.engine.stop import cancel_step
@@ -332,6 +333,33 @@ def test_what_a_tool_with_a_secret_said_is_not_told(cluster: World, tmp_path: Pa
     run = cluster.finished(path, {"x": 1, "key": "s3cret-s3cret"}).id
     assert told(cluster, run)[-1][1]["logs"] == {"failed_steps": {}, "previous_steps": {}}
     assert "s3cret" not in str(told(cluster, run))
+
+
+# --- who sees to it --------------------------------------------------------------------------------
+
+
+def test_what_is_due_is_asked_for_and_not_again_at_once(cluster: World, chain: Path) -> None:
+    run = cluster.finished(chain, {"n": 1}).id
+    cluster.sent.clear()
+    asked: dict[str, float] = {}
+    for _ in range(3):
+        remind(cluster.engine, asked)
+    assert cluster.sent == [(run, "notify", {})]
+    asked[run] -= 60
+    remind(cluster.engine, asked)
+    assert len(cluster.sent) == 2
+
+
+def test_without_a_broker_nothing_is_lost(cluster: World, chain: Path) -> None:
+    run = cluster.start(chain, {"n": 1})
+    cluster.deliver(cluster.take())
+    cluster.broker_is_down = True
+    cancel(cluster.engine, run)  # there is nothing else to send
+    cluster.broker_is_down = False
+    assert short(cluster, run)[-1].endswith("failed")
+    cluster.sent.clear()
+    remind(cluster.engine, {})
+    assert cluster.sent == [(run, "notify", {})]
 
 
 # --- once each -------------------------------------------------------------------------------------

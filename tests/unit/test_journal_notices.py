@@ -148,6 +148,21 @@ class NoticesContract:
         with database.begin() as connection:
             notices.delivered(connection, under_way.id)
 
+    def test_many_find_a_listener_away_at_once(self, database: Database) -> None:
+        names = [f"run{number}" for number in range(8)]
+        for name in names:
+            write(database, *range(200), run=name)
+        heads = [claim(database, name) for name in names]
+
+        def away(number: int) -> None:
+            with database.begin() as connection:
+                notices.away(connection, heads[number], 50.0, "nobody there")
+
+        at_once(away, 8)
+        assert due(database) == []
+        pass_time(database, 51)
+        assert sorted(due(database)) == names
+
     def test_what_is_given_up_lets_the_next_pass(self, database: Database) -> None:
         write(database, 1, 2, 3)
         with database.begin() as connection:
