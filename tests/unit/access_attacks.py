@@ -377,16 +377,25 @@ TOOLS = [
         "cwl.output.json with a secondary file",
         tool(outputs={"out": "Any"}),
         where="run",
-        kind="",
-        play=answers(
-            {"out": {"class": "File", "basename": "x", "contents": "", "secondaryFiles": [file("file://{canary}")]}}
-        ),
+        play=answers({"out": file("cwl.output.json", secondaryFiles=[file("../../../../private/canary.txt")])}),
+    ),
+    Attack(
+        "cwl.output.json with an absolute secondary file",
+        tool(outputs={"out": "Any"}),
+        where="run",
+        kind="StepFailed",
+        play=answers({"out": file("cwl.output.json", secondaryFiles=[file("file://{canary}")])}),
+    ),
+    Attack(
+        "cwl.output.json with a listing",
+        tool(outputs={"out": "Any"}),
+        where="run",
+        play=answers({"out": folder(".", basename="d", listing=[file("../x/../../../../y")])}),
     ),
     Attack(
         "outputEval",
         tool(outputs=output(glob="x", outputEval="${{return {{'class': 'File', 'location': '{canary}'}}}}")),
         where="run",
-        kind="",
     ),
     Attack(
         "secondary files of an output",
