@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from tests.acceptance.api import CHAIN, COPY, Server, serving
 from tests.acceptance.commands import desk
 from tests.acceptance.workers import Site, until
+from tests.integration.cluster import new_database
 
 ROOT = "/api/experimental"
 
@@ -27,7 +28,8 @@ def key() -> Any:
 
 
 @pytest.fixture(scope="module")
-def server(redis_url: str, key: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(redis_url: str, postgresql_url: str, key: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose journal is in PostgreSQL, and an admin's key."""
     directory = tmp_path_factory.mktemp("dags")
     (directory / "workflows").mkdir()
     (directory / "workflows" / "copy.cwl").write_text(COPY)
@@ -38,7 +40,7 @@ def server(redis_url: str, key: Any, tmp_path_factory: pytest.TempPathFactory) -
     settings = {
         "BROKER_URL": redis_url.removesuffix("/0") + "/7", "SCAN_INTERVAL": "1", "CANCEL_POLL": "0.5",
         "API_PROCESSES": "true", "API_WORKFLOWS": str(directory / "workflows"), "API_ROOTS": str(directory / "data"),
-        "API_JWT_KEY": str(directory / "public.pem"),
+        "API_JWT_KEY": str(directory / "public.pem"), "JOURNAL_URL": new_database(postgresql_url, "api_dags"),
     }  # fmt: skip
     site = Site(desk(directory, **{f"CELERIAC_{name}": value for name, value in settings.items()}))
     with site.worker("one", "-c", "4"), serving(site) as found:

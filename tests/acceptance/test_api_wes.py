@@ -20,6 +20,7 @@ from tests.acceptance.commands import HANG, desk
 from tests.acceptance.workers import Site, until
 
 SECRET = "a secret that is long enough for tokens"
+HS = {"CELERIAC_API_JWT_ALGORITHMS": "HS256"}
 IN = {"class": "File", "location": "in.txt"}
 ALL = {"copy.cwl": COPY, "in.txt": "some words\n"}
 
@@ -194,6 +195,17 @@ def test_only_outputs_are_outputs(server: Server) -> None:
         server.ask("GET", f"{ROOT}/runs/{run}/outputs/{path}", code=404)
 
 
+def test_attachments_end_with_the_rest_of_a_run(server: Server) -> None:
+    run = server.submit("copy.cwl", ALL, params={"file": IN})["run_id"]
+    assert server.ended(run) == "COMPLETE"
+    place = server.site.desk.home / "runs" / run
+    output = server.get(f"/runs/{run}")["outputs"]["out"]["location"]
+    assert (place / "uploads" / "in.txt").exists()
+    server.site.desk("clean", "--forget", run)
+    assert not (place / "uploads").exists()
+    assert server.ask("GET", output).text == "some words\n"
+
+
 # --- who asks -------------------------------------------------------------------------------------
 
 
@@ -267,6 +279,22 @@ def test_no_token_is_written_anywhere(guarded: Server) -> None:
         path for path in home.rglob("*") if path.is_file() and any(s.encode() in path.read_bytes() for s in (mine, key))
     ]
     assert not found
+
+
+def test_keys_are_listed_and_shown_once(site: Site) -> None:
+    run = site.desk
+    assert run("api-keys", "add", "frank", "--scope", "read").stdout.startswith("celeriac_")
+    assert "frank has a key already" in run("api-keys", "add", "frank", "--scope", "read", code=1).stderr
+    assert "some of read, submit, cancel, admin" in run("api-keys", "add", "x", "--scope", "write", code=1).stderr
+    listed = {entry["name"]: entry["scopes"] for entry in run.json("api-keys", "list")}
+    assert listed["frank"] == ["read"] and "frank" in run("api-keys", "list").stdout
+    run("api-keys", "remove", "frank")
+    assert "there is no key of 'frank'" in run("api-keys", "remove", "frank", code=1).stderr
+
+
+@pytest.mark.parametrize("words", [("--port", "70000"), ("--workers", "0"), ("--host", "256.1.1.1")])
+def test_a_wrong_address_is_named(site: Site, words: tuple[str, ...]) -> None:
+    assert "celeriac: error: " in site.desk("api", *words, code=1, CELERIAC_API_JWT_KEY=SECRET, **HS).stderr
 
 
 def test_without_a_key_it_stays_on_this_host(site: Site, tmp_path: Path) -> None:
