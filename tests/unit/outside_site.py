@@ -86,7 +86,8 @@ def site(root: Path, log: pytest.LogCaptureFixture, play: Play = lambda words: "
     (root / "data").mkdir()
     (root / "private").mkdir()
     (root / "private" / "canary.txt").write_text(CANARY + "\n")
-    allowed = replace(Access((str(root / "data"),), images=("debian:12",), processes=True, outputs=(str(root / "data"),)), **access)
+    data = (str(root / "data"),)
+    allowed = replace(Access(data, images=("debian:12",), processes=True, outputs=data), **access)
     with world(root / "home", play) as made:
         yield Site(root, allowed, made, log)
 
