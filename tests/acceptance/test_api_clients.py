@@ -98,7 +98,7 @@ def server(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     (directory / "workflows" / "copy.cwl").rename(directory / "workflows" / "known.cwl")
     (directory / "client" / "job.json").write_text('{"file": {"class": "File", "path": "in.txt"}}')
     settings = {
-        "BROKER_URL": redis_url.removesuffix("/0") + "/6", "SCAN_INTERVAL": "1", "CANCEL_POLL": "0.5",
+        "BROKER_URL": redis_url.removesuffix("/0") + "/13", "SCAN_INTERVAL": "1", "CANCEL_POLL": "0.5",
         "API_PROCESSES": "true", "API_WORKFLOWS": str(directory / "workflows"),
     }  # fmt: skip
     site = Site(desk(directory, **{f"CELERIAC_{name}": value for name, value in settings.items()}))

@@ -38,7 +38,7 @@ def server(redis_url: str, postgresql_url: str, key: Any, tmp_path_factory: pyte
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     (directory / "public.pem").write_bytes(public)
     settings = {
-        "BROKER_URL": redis_url.removesuffix("/0") + "/7", "SCAN_INTERVAL": "1", "CANCEL_POLL": "0.5",
+        "BROKER_URL": redis_url.removesuffix("/0") + "/14", "SCAN_INTERVAL": "1", "CANCEL_POLL": "0.5",
         "API_PROCESSES": "true", "API_WORKFLOWS": str(directory / "workflows"), "API_ROOTS": str(directory / "data"),
         "API_JWT_KEY": str(directory / "public.pem"), "JOURNAL_URL": new_database(postgresql_url, "api_dags"),
     }  # fmt: skip

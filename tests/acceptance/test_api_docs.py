@@ -42,7 +42,7 @@ def server(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     (directory / "public.pem").write_bytes(public)
     settings = {
-        "BROKER_URL": redis_url.removesuffix("/0") + "/9", "API_PROCESSES": "true",
+        "BROKER_URL": redis_url.removesuffix("/0") + "/15", "API_PROCESSES": "true",
         "API_WORKFLOWS": str(directory / "workflows"), "API_JWT_KEY": str(directory / "public.pem"),
     }  # fmt: skip
     site = Site(desk(directory, **{f"CELERIAC_{name}": value for name, value in settings.items()}))

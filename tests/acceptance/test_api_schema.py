@@ -25,7 +25,7 @@ SPECIFICATION = Path(__file__).parents[2] / ".venv-clients" / "wes" / "sapporo" 
 EXCEPT = "positive_data_acceptance"
 #: What the specification leaves open, too: which errors there are beside its own.
 OPEN = f"{EXCEPT},status_code_conformance"
-EXAMPLES = "20"
+EXAMPLES = "15"
 
 #: service-info 1.0 of GA4GH, as far as it is required: the specification refers to it on another host.
 SERVICE: dict[str, Any] = {
@@ -55,7 +55,7 @@ def server(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     directory = tmp_path_factory.mktemp("schema")
     write(directory / "workflows")
     settings = {
-        "BROKER_URL": redis_url.removesuffix("/0") + "/8", "API_PROCESSES": "true",
+        "BROKER_URL": redis_url.removesuffix("/0") + "/14", "API_PROCESSES": "true",
         "API_WORKFLOWS": str(directory / "workflows"),
     }  # fmt: skip
     site = Site(desk(directory, **{f"CELERIAC_{name}": value for name, value in settings.items()}))

@@ -32,7 +32,7 @@ def site(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     (directory / "workflows" / "known.cwl").write_text(COPY)
     (directory / "outside.txt").write_text("nobody's business\n")
     settings = {
-        "BROKER_URL": redis_url.removesuffix("/0") + "/5", "SCAN_INTERVAL": "1", "CANCEL_POLL": "0.5",
+        "BROKER_URL": redis_url.removesuffix("/0") + "/13", "SCAN_INTERVAL": "1", "CANCEL_POLL": "0.5",
         "API_PROCESSES": "true", "API_WORKFLOWS": str(directory / "workflows"),
     }  # fmt: skip
     site = Site(desk(directory, **{f"CELERIAC_{name}": value for name, value in settings.items()}))
