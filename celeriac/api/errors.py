@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -68,10 +69,13 @@ def shown(error: CeleriacError, places: Mapping[str, str] | None = None) -> str:
 
 def without(text: str, places: Mapping[str, str]) -> str:
     """Return a text without the paths of directories: what is below one is named from there."""
-    for directory in sorted(places, key=len, reverse=True):
-        for form in _forms(directory):
-            text = text.replace(f"{form}/", "").replace(form, f"({places[directory]})")
-    return text
+    names = {form: name for directory, name in places.items() for form in _forms(directory)}
+    if not names:
+        return text
+    # the longest first, and all in one pass: a name may be part of a path, and a path of another
+    forms = "|".join(re.escape(form) for form in sorted(names, key=len, reverse=True))
+    found = re.compile(rf"(?<![\w./-])({forms})(/|(?![\w-]|\.\w))")
+    return found.sub(lambda match: "" if match[2] else f"({names[match[1]]})", text)
 
 
 def _forms(directory: str) -> list[str]:

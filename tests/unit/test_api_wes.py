@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -267,6 +268,14 @@ def test_messages_name_no_directories() -> None:
     text = "file:///srv/my%20home/runs/1/up/wf.cwl:3: /srv/my home/runs/1/up is not /srv/my home/cache"
     places = {"/srv/my home": "the home", "/srv/my home/runs/1/up": "the attachments"}
     assert without(text, places) == "wf.cwl:3: (the attachments) is not cache"
+
+
+def test_a_directory_whose_name_is_part_of_what_it_is_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "workflows"
+    text = f"not {folder}-old or my/workflows: allowed are {folder}/a.cwl and {folder}."
+    expected = f"not {folder}-old or my/workflows: allowed are a.cwl and (the workflows)."
+    assert without(text, {str(folder): "the workflows"}) == expected
 
 
 @pytest.mark.parametrize(
