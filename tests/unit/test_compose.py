@@ -54,7 +54,7 @@ def test_a_worker_sees_the_engine_and_the_work_directory_at_its_own_path(service
 
 def test_nothing_is_open_to_the_network(services: dict[str, Any]) -> None:
     published = [port for service in services.values() for port in service.get("ports", [])]
-    assert published == ["127.0.0.1:5555:5555"]
+    assert published == ["127.0.0.1:5555:5555", "127.0.0.1:8080:8080"]
 
 
 def test_compose_itself_accepts_it() -> None:
