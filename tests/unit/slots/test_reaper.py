@@ -128,7 +128,7 @@ def test_signals_to_a_whole_service_do_not_end_it(directory: Path) -> None:
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT):
         os.kill(pid, number)
     kill(holds)
-    until(lambda: _notes(directory).exists())
+    until(lambda: _notes(directory).exists() and _notes(directory).read_text())  # a file is there before its text
     assert _notes(directory).read_text() == f"{pid}\n", "it is still the same process"
 
 
@@ -149,7 +149,7 @@ def test_after_it_was_killed_another_can_be_had(directory: Path) -> None:
     until(lambda: not _watches(directory))
     kill(holds)  # meanwhile
     _ensure(directory)
-    until(lambda: _notes(directory).exists())
+    until(lambda: _notes(directory).exists() and _notes(directory).read_text())  # a file is there before its text
     assert _notes(directory).read_text() != f"{first}\n"
 
 
