@@ -31,7 +31,7 @@ steps:
 """
 TASKS = {
     names.RUN_WORKFLOW, names.ADVANCE, names.EXECUTE, names.SETTLE, names.GATHER, names.CANCEL_RUN, names.CANCEL_STEP,
-    names.OUTPUTS, names.SWEEP,
+    names.OUTPUTS, names.NOTIFY, names.SWEEP,
 }  # fmt: skip
 
 
