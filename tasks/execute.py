@@ -24,7 +24,7 @@ def execute(self: Any, attempts: list[str]) -> dict[str, Any] | None:
     engine = engine_of(self.app)
     done = execute_with(self.app)(attempts)
     outputs = done.outputs
-    if done.settled:
+    if done.settled:  # the chain's second half would find nothing to do
         self.request.chain = None
     for attempt in attempts:
         if attempt in outputs:

@@ -45,11 +45,6 @@ def of(engine: Engine, run: str, options: RunOptions) -> Secrets | None:
         ) from error
 
 
-def are_there(engine: Engine, run: str) -> bool:
-    """Whether a run's secret values are here still."""
-    return _path(engine, run).exists()
-
-
 def forget(engine: Engine, run: str, options: RunOptions) -> None:
     """Remove a run's secret values, if it has any."""
     if options.secrets:
