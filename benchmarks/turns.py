@@ -51,9 +51,14 @@ def plan(works: Sequence[Work], runners: Sequence[Runner], limits: Limits) -> li
 
 
 def take_turns(seats: Sequence[Seat], limits: Limits, say: Say) -> None:
-    """Measure what is planned, into the results themselves: an interrupt leaves what there is."""
-    for work in dict.fromkeys(seat.work for seat in seats):
-        _measure_work(work, [seat for seat in seats if seat.work is work], limits, say)
+    """Measure what is planned, into the results themselves: an interrupt leaves what there is.
+
+    What the runs leave is removed at the end of all. A file system may be slow for minutes to make files after
+    many were removed (ext4 without a journal takes no inode that was in use just now), which the next run would pay.
+    """
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
+        for work in dict.fromkeys(seat.work for seat in seats):
+            _measure_work(work, [seat for seat in seats if seat.work is work], limits, Path(folder), say)
 
 
 def read(gauge: Gauge, reading: Reading, limits: Limits, say: Say) -> None:
@@ -100,12 +105,12 @@ def _has_image(image: str) -> bool:
         return False
 
 
-def _measure_work(work: Work, seats: list[Seat], limits: Limits, say: Say) -> None:
+def _measure_work(work: Work, seats: list[Seat], limits: Limits, folder: Path, say: Say) -> None:
     for turn in range(limits.repeat):
         first = turn % len(seats)
         for seat in seats[first:] + seats[:first]:
             if goes_on(seat.result) and (turn == 0 or not work.once or seat.runner.name == OURS):
-                run, note = _one_run(seat.runner, work, limits, say)
+                run, note = _one_run(seat.runner, work, limits, folder, say)
                 add(seat.result, run, note)
                 say(f"{work.name}, turn {turn + 1}, {seat.runner.name}: {_outcome(run, note)}")
 
@@ -140,17 +145,15 @@ def _outcome(run: Measure | None, note: str) -> str:
     return f"{run.seconds:.2f} s, {run.tree_peak / 2**20:.0f} MiB{left}"
 
 
-def _one_run(runner: Runner, work: Work, limits: Limits, say: Say) -> tuple[Measure | None, str]:
+def _one_run(
+    runner: Runner, work: Work, limits: Limits, folder: Path, say: Say
+) -> tuple[Measure | None, str]:
     """Run a small other document first, then the work, in folders that only these two use."""
-    root = Path(tempfile.mkdtemp(prefix="bench-"))
-    try:
-        room = Room(root)
-        _, note = _run(runner, startup.warm_up(), room, limits.timeout, say)
-        if note:
-            return None, f"{note}, in the warm-up"
-        return _run(runner, work, room, limits.timeout, say)
-    finally:
-        shutil.rmtree(root, ignore_errors=True)
+    room = Room(Path(tempfile.mkdtemp(dir=folder)))
+    _, note = _run(runner, startup.warm_up(), room, limits.timeout, say)
+    if note:
+        return None, f"{note}, in the warm-up"
+    return _run(runner, work, room, limits.timeout, say)
 
 
 def _run(

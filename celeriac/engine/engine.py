@@ -24,6 +24,7 @@ from celeriac.engine.courier import Courier
 from celeriac.engine.lease import Leases
 from celeriac.engine.presence import Presence
 from celeriac.engine.reuse import Anything, JournalDigests
+from celeriac.engine.temporary import TemporaryDirectories
 from celeriac.errors import CeleriacError
 from celeriac.failpoints import failpoints
 from celeriac.job.digests import Digests
@@ -104,6 +105,7 @@ class Engine:
         self.presence = Presence(self)
         self.courier = Courier(self)
         self.digests = Digests(JournalDigests(self))
+        self.temporary = TemporaryDirectories()
         self.anything = Anything()  # to be reused
         self._inputs: OrderedDict[tuple[str, float | None, str], dict[str, Any]] = OrderedDict()
         self._options: OrderedDict[str, RunOptions] = OrderedDict()

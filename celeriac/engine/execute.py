@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from celeriac.container.base import CancelToken
@@ -143,12 +139,12 @@ def _execute(
     tokens = {one.claimed.id: engine.leases.watch(one.claimed.id) for one in claims.work}
     options = engine.options(claims.run.id, claims.run.options)
     reports = Reports(engine, options)
-    shared = _place(engine, claims.work[0], options).tmp if len(claims.work) > 1 else None
+    run_directory = engine.directory(claims.run.id, options)
     go_on = True
     try:
         for place_in_line, one in enumerate(claims.work):
             attempt, token, began = one.claimed, tokens[one.claimed.id], time.monotonic()
-            place = replace(_place(engine, one, options), shared=shared)
+            place = _place(engine, one, options)
             if problem is not None and _is_wanted(claims.run, one):
                 report = JobReport(Outcome.INFRASTRUCTURE, error=problem)
             elif not go_on or not _is_wanted(claims.run, one):
@@ -157,17 +153,18 @@ def _execute(
                 report = JobReport(Outcome.HANDED_BACK)
             else:
                 _clear(engine, claims.lost.get(attempt.id, ()))
+                shared = None if options.keep_scratch else engine.temporary.take(run_directory)
+                place = replace(place, shared=shared)
                 report = run_tool(engine, claims.run, one, place, token, slot)
+                if shared is not None and engine.temporary.keep(run_directory, shared):
+                    place = replace(place, shared=None)  # it is another's already
                 report = _handed_back(engine, report, token, one.title)
-                _for_the_next(shared)
             go_on = go_on and (report.outcome is not Outcome.PERMANENT or options.on_error != "stop")
             reports.add(Done(attempt, one.title, report, place, token, began, time.monotonic()))
         reports.write()
     finally:
         for name in tokens:
             engine.leases.release(name)
-        if shared is not None and not options.keep_scratch:
-            shutil.rmtree(shared, ignore_errors=True)
     return reports
 
 
@@ -194,13 +191,6 @@ def _claim(engine: Engine, offered: Sequence[Record]) -> _Claims:
 def _place(engine: Engine, one: Work, options: RunOptions) -> Place:
     attempt = one.claimed
     return Place(engine.place(attempt.run_id, attempt.path, attempt.id, options))
-
-
-def _for_the_next(shared: Path | None) -> None:
-    """See to it that a temporary directory which attempts share has nothing in it: it is made anew where it has."""
-    with suppress(FileNotFoundError):
-        if shared is not None and os.listdir(shared):
-            shutil.rmtree(shared, ignore_errors=True)
 
 
 def _is_wanted(run: Record, one: Work) -> bool:

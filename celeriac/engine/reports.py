@@ -152,13 +152,11 @@ def _tidy(place: Place, options: RunOptions, title: str, report: JobReport) -> N
         return
     failed = report.outcome not in (Outcome.SUCCESS, Outcome.CANCELED, Outcome.HANDED_BACK)
     with suppress(FileNotFoundError), os.scandir(place.root) as found:
-        own = "" if place.shared else "tmp"
-        gone = [entry.path for entry in found if entry.name == own or (not failed and _is_given(entry.name))]
+        gone = [entry.path for entry in found if not failed and _is_given(entry.name)]
         for directory in gone:
-            try:
-                os.rmdir(directory)  # most are empty
-            except OSError:
-                shutil.rmtree(directory, ignore_errors=True)
+            shutil.rmtree(directory, ignore_errors=True)
+    if place.shared is not None:
+        shutil.rmtree(place.shared, ignore_errors=True)
 
 
 def _is_given(name: str) -> bool:

@@ -13,7 +13,7 @@ from celeriac.job.options import RunOptions
 class Place:
     """The directories of one attempt.
 
-    ``shared`` is a temporary directory that it has after others: attempts that run one after another.
+    ``shared`` is a temporary directory that it has after others and before others, one at a time.
     """
 
     root: Path

@@ -212,24 +212,6 @@ def test_all_of_a_message_have_one_slot(cluster: World, tmp_path: Path) -> None:
     assert taken == [bundle_name(message.names)] and attempts_of(taken[0]) == list(message.names)
 
 
-def test_they_share_a_temporary_directory_and_find_it_empty(cluster: World, tmp_path: Path) -> None:
-    _, message = _bundle(cluster, tmp_path)
-    found: list[list[str]] = []
-    places: set[str] = set()
-
-    def use(words: Sequence[str]) -> Any:
-        place = Path(cluster.commands[-1].env["TMPDIR"])
-        found.append([entry.name for entry in place.iterdir()])
-        places.add(str(place))
-        (place / "left").write_text("x")
-        return add(words)
-
-    cluster.play = use
-    cluster.deliver(message)
-    assert found == [[]] * len(message.names) and len(places) == 1
-    assert not Path(places.pop()).exists()
-
-
 @given(data=st.data())
 @FEW
 def test_in_any_order_and_with_any_failures_each_item_has_one_outcome(
