@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import gauges, machine, runners, works
+from benchmarks import files, gauges, machine, runners, works
 from benchmarks.gauges import Gauge
 from benchmarks.measure import adopt_orphans
 from benchmarks.outcomes import Reading
@@ -39,12 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     seats = plan(wanted, chosen, limits)
     readings = [Reading(gauge.name) for gauge in dials]
-    report = Report(machine.facts(chosen), [seat.result for seat in seats], readings)
+    report = Report(machine.facts(chosen, options.files), [seat.result for seat in seats], readings)
     adopt_orphans()
     try:
-        take_turns(seats, limits, say)
-        for gauge, reading in zip(dials, readings, strict=True):
-            read(gauge, reading, limits, say)
+        with files.session(options.files) as folder:
+            take_turns(seats, limits, folder, say)
+            for gauge, reading in zip(dials, readings, strict=True):
+                read(gauge, reading, limits, folder, say)
     except KeyboardInterrupt:
         report.draw(paper())
         return INTERRUPTED  # and the report of the last whole session stays
@@ -70,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--quick", action="store_true", help="leave out works of 10,000 steps and more")
     add("--slow", action="store_true", help="give StreamFlow and Toil the large works too")
     add("--strict", action="store_true", help="exit 1 when a target is missed")
+    add("--files", type=Path, default=files.usual(), metavar="DIR", help="where runs have their files (%(default)s)")
     add("--output", type=Path, metavar="DIR", help="for latest.json, .md, .svg (all works: benchmarks/results)")
     return parser
 

@@ -9,10 +9,12 @@ import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import psutil  # type: ignore[import-untyped,unused-ignore]
 
+from benchmarks.files import system
 from benchmarks.runners import Runner
 
 _PACKAGES = ("celery", "kombu", "SQLAlchemy", "docker", "quickjs-ng")
@@ -22,7 +24,7 @@ _SERVICES = {
 }
 
 
-def facts(runners: Sequence[Runner]) -> dict[str, Any]:
+def facts(runners: Sequence[Runner], files: Path) -> dict[str, Any]:
     """Return what the machine is, how busy it is now, and the versions of all that takes part."""
     versions = {runner.name: runner.version() for runner in runners if runner.program}
     versions |= {name: metadata.version(name) for name in _PACKAGES}
@@ -32,6 +34,7 @@ def facts(runners: Sequence[Runner]) -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.machine()}",
+        "files": system(files),
         "python": platform.python_version(),
         "load_at_start": round(os.getloadavg()[0], 2),
         "versions": versions,

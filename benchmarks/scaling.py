@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import machine, runners
+from benchmarks import files, machine, runners
 from benchmarks.cli import INTERRUPTED, RESULTS, count, seconds
 from benchmarks.gauges import runs
 from benchmarks.growth import Growth
@@ -35,14 +35,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seats = plan([startup.work(), *map(scatter.work, options.items)], [ours], limits)
     readings = [Reading(f"runs-{number}") for number in options.runs]
     first, *others = [seat.result for seat in seats]
-    growth = Growth(machine.facts([ours]), first, others, readings)
+    growth = Growth(machine.facts([ours], options.files), first, others, readings)
 
     def say(text: str) -> None:
         log.print(text, markup=False, soft_wrap=True)
 
     adopt_orphans()
     try:
-        _measure(seats, readings, limits, say)
+        with files.session(options.files) as folder:
+            _measure(seats, readings, limits, folder, say)
     except KeyboardInterrupt:
         _draw(growth, out)
         return INTERRUPTED  # and the report of the last whole session stays
@@ -53,12 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _measure(seats: Sequence[Seat], readings: Sequence[Reading], limits: Limits, say: Say) -> None:
+def _measure(seats: Sequence[Seat], readings: Sequence[Reading], limits: Limits, folder: Path, say: Say) -> None:
     once = Limits(1, limits.timeout)
     for seat in seats:
-        take_turns([seat], once if seat.work.steps >= _ONCE else limits, say)
+        take_turns([seat], once if seat.work.steps >= _ONCE else limits, folder, say)
     for reading in readings:
-        read(runs.gauge(int(reading.gauge.rpartition("-")[2])), reading, limits, say)
+        read(runs.gauge(int(reading.gauge.rpartition("-")[2])), reading, limits, folder, say)
 
 
 def _draw(growth: Growth, console: Console) -> None:
@@ -73,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--runs", type=_counts, default=_counts(RUNS), metavar="N,...", help=f"runs at once ({RUNS})")
     add("--repeat", type=count, default=3, metavar="N", help="runs of each (3); one from 10,000 items")
     add("--timeout", type=seconds, default=1800.0, metavar="S", help="seconds for one (1800)")
+    add("--files", type=Path, default=files.usual(), metavar="DIR", help="where runs have their files (%(default)s)")
     add("--output", type=Path, metavar="DIR", help="for scaling.json, .md, .svg (all sizes: benchmarks/results)")
     return parser
 

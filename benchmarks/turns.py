@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
@@ -50,22 +49,20 @@ def plan(works: Sequence[Work], runners: Sequence[Runner], limits: Limits) -> li
     return [_seat(work, runner, limits) for work in works for runner in runners]
 
 
-def take_turns(seats: Sequence[Seat], limits: Limits, say: Say) -> None:
+def take_turns(seats: Sequence[Seat], limits: Limits, folder: Path, say: Say) -> None:
     """Measure what is planned, into the results themselves: an interrupt leaves what there is.
 
-    What the runs leave is removed at the end of all. A file system may be slow for minutes to make files after
-    many were removed (ext4 without a journal takes no inode that was in use just now), which the next run would pay.
+    What the runs leave in ``folder`` is the caller's to remove, at the end of all: see :mod:`benchmarks.files`.
     """
-    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
-        for work in dict.fromkeys(seat.work for seat in seats):
-            _measure_work(work, [seat for seat in seats if seat.work is work], limits, Path(folder), say)
+    for work in dict.fromkeys(seat.work for seat in seats):
+        _measure_work(work, [seat for seat in seats if seat.work is work], limits, folder, say)
 
 
-def read(gauge: Gauge, reading: Reading, limits: Limits, say: Say) -> None:
-    """Take a gauge's turns, into the reading itself."""
-    folder = Path(tempfile.mkdtemp(prefix="bench-"))
+def read(gauge: Gauge, reading: Reading, limits: Limits, folder: Path, say: Say) -> None:
+    """Take a gauge's turns, into the reading itself; what it leaves in ``folder`` is the caller's to remove."""
+    own = Path(tempfile.mkdtemp(dir=folder))
     try:
-        for turn in gauge.take(folder, limits.repeat, limits.timeout or gauge.timeout):
+        for turn in gauge.take(own, limits.repeat, limits.timeout or gauge.timeout):
             reading.turns.append(turn)
             shown = ", ".join(f"{name}: {number(value)}" for name, value in turn.items())
             say(f"{gauge.name}, turn {len(reading.turns)}, {shown}")
@@ -75,10 +72,8 @@ def read(gauge: Gauge, reading: Reading, limits: Limits, say: Say) -> None:
     except Exception as error:  # the other works are worth their report
         reading.note = f"failed: {type(error).__name__}"
         say(f"{gauge.name}: failed: {error}")
-        for log in sorted(folder.glob("worker-*.log")):
+        for log in sorted(own.glob("worker-*.log")):
             say(_tail(log))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _seat(work: Work, runner: Runner, limits: Limits) -> Seat:
