@@ -96,6 +96,7 @@ class Settings:
     api_jwt_audience: str = ""  # tokens are to be for it; empty: for nobody in particular
     api_auth_url: str = ""  # the page that tells how to get a token; empty: a short one of ours
     api_workflows: str = ""  # the folder of documents that may be run by their names; empty: none
+    api_open_lists: bool = False  # whether the old routes' lists are answered without a token, as CWL-Airflow's were
     api_outputs: str = "url"  # outputs are shown as "url"s of the server, or as "file" paths of its host
     api_max_body: int = 1 << 30  # bytes of a request with its attachments
     api_max_attachments: int = 256  # of one request

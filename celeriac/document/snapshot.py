@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from schema_salad.exceptions import ValidationException
 from schema_salad.fetcher import DefaultFetcher
 
+from celeriac.document.imports import Imports
+
 if TYPE_CHECKING:
     from celeriac.document.outside import Outside
 
@@ -57,6 +59,7 @@ class Recorder:
         self.exists: dict[str, bool] = {}
         self.last = ""  # the URI that was asked for last, for messages
         self.missed = False  # something could not be read
+        self.imports = Imports()
 
     def fetcher(self, cache: Any, session: Any) -> DefaultFetcher:
         """Make a fetcher, as cwltool's ``fetcher_constructor``."""
@@ -79,6 +82,7 @@ class _Recording(DefaultFetcher):
             raise
         if not url.startswith("https://w3id.org/cwl/"):
             self._recorder.texts[url] = text
+            self._recorder.imports.follow(url, text)
         return text
 
     def check_exists(self, url: str) -> bool:

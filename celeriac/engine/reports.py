@@ -134,6 +134,7 @@ def _row(done: Done) -> attempts.Report:
         over=now - done.over,
         key=report.key,
         parts=report.parts,
+        command=report.command,
     )
 
 

@@ -11,6 +11,8 @@ from celeriac.errors import Cancelled, CeleriacError, CommandNotFound
 #: How much of a failed tool's standard error is quoted: bytes, and lines.
 TAIL = 2000
 LINES = 20
+#: Characters of a command that are kept.
+MOST = 65_536
 
 
 def add(error: CeleriacError, command: Command) -> None:
@@ -23,6 +25,18 @@ def add(error: CeleriacError, command: Command) -> None:
     if not isinstance(error, Cancelled | CommandNotFound):  # a program that is not there said nothing
         said = quoted(tail(command.stderr))
         error.hint = f"{error.hint}\n{said}".strip()
+
+
+def words(command: Command) -> list[str]:
+    """Return what a tool was called with, up to :data:`MOST` characters."""
+    found: list[str] = []
+    left = MOST
+    for word in command.argv:
+        left -= len(word) + 1
+        if left < 0:
+            return [*found, "..."]
+        found.append(word)
+    return found
 
 
 def quoted(said: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,3 +23,4 @@ class JobReport:
     key: str | None = None  # later jobs of this key may have its outputs
     parts: Mapping[str, str] | None = None  # of the key; "": a remark on why it was not reused
     reused: str | None = None  # the attempt that made its outputs
+    command: Sequence[str] | None = None  # what the tool was called with, where somebody outside asked for it

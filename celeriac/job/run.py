@@ -8,7 +8,7 @@ import os
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cwltool.command_line_tool import CommandLineTool, ExpressionTool
@@ -181,6 +181,8 @@ class JobRunner:
         if literals is not None:
             relink_initialworkdir(literals, job.outdir, job.builder.outdir, inplace_update=job.inplace_update)
         report = _collect(job, request, command, ended, self._memory, fence)
+        if fence is not None:
+            report = replace(report, command=account.words(command))
         if report.outcome is not Outcome.SUCCESS:  # it may have been broken off
             check()
         return report

@@ -93,7 +93,7 @@ class Secrets:
     def report(self, report: JobReport) -> JobReport:
         """Return a report without the values."""
         error = report.error and self.error(report.error)
-        return replace(report, outputs=self.mask(report.outputs), error=error)
+        return replace(report, outputs=self.mask(report.outputs), command=self.mask(report.command), error=error)
 
     def error(self, error: CeleriacError) -> CeleriacError:
         """Return an error of the same kind without the values."""

@@ -98,6 +98,7 @@ _REPORT = (
         key=bindparam("new_key"),
         parts=bindparam("new_parts", type_=Value),
         directory=bindparam("new_directory"),
+        command=bindparam("new_command", type_=Value),
         peak_memory=bindparam("new_peak"),
         cpu_seconds=bindparam("new_cpu"),
         started=now() - bindparam("began", type_=Float),
@@ -122,6 +123,7 @@ class Report:
     over: float = 0.0
     key: str | None = None
     parts: Any = None
+    command: Sequence[str] | None = None
 
 
 def report(connection: Connection, owner: str, reports: Sequence[Report]) -> set[str]:
@@ -132,8 +134,8 @@ def report(connection: Connection, owner: str, reports: Sequence[Report]) -> set
         {
             "attempt": one.attempt, "new_outcome": one.outcome, "new_exit": one.exit_code,
             "new_outputs": one.outputs, "new_error": one.error, "new_directory": one.directory,
-            "new_peak": one.peak_memory, "new_cpu": one.cpu_seconds, "new_key": one.key, "new_parts": one.parts,
-            "began": one.began, "over": one.over,
+            "new_command": one.command, "new_peak": one.peak_memory, "new_cpu": one.cpu_seconds, "new_key": one.key,
+            "new_parts": one.parts, "began": one.began, "over": one.over,
         }
         for one in reports
         if one.attempt in own

@@ -20,7 +20,7 @@ from celeriac.document.values import dumps, loads
 from celeriac.errors import JournalUnavailable, SettingsError
 
 #: The newest revision under migrations/versions.
-HEAD = "0004"
+HEAD = "0005"
 
 
 class now(FunctionElement[float]):

@@ -18,6 +18,8 @@ from celeriac.journal.tables import Record, attempts, nodes, notices, runs
 
 #: Runs that are looked at together, at most.
 _PORTION = 64
+#: Notices that one statement names, at most.
+_MANY = 500
 #: Characters of an error that are kept.
 _REASON = 1000
 
@@ -106,6 +108,12 @@ _CLAIM = (
 def delivered(connection: Connection, notice: int) -> None:
     """Forget a notice that has arrived."""
     connection.execute(delete(notices).where(notices.c.id == notice))
+
+
+def forget(connection: Connection, which: Sequence[int]) -> None:
+    """Forget notices that nobody is to be told any more."""
+    for start in range(0, len(which), _MANY):
+        connection.execute(delete(notices).where(notices.c.id.in_(which[start : start + _MANY])))
 
 
 def failed(connection: Connection, claimed: Record, pause: float, error: str) -> None:

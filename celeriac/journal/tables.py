@@ -122,6 +122,7 @@ attempts = Table(
     Column("host", String(255)),
     Column("lease", Float),  # till when the owner is taken for alive
     Column("directory", Text),
+    Column("command", Value),  # what its tool was called with, of a run over HTTP
     Column("peak_memory", Integer),  # MiB
     Column("cpu_seconds", Float),
     Column("created", Float, nullable=False),

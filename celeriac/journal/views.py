@@ -139,7 +139,7 @@ def tries(
 
 _TASK = (
     attempts.c.id, attempts.c.path, attempts.c.number, attempts.c.state, attempts.c.outcome, attempts.c.reused,
-    attempts.c.host, attempts.c.exit_code, attempts.c.error, attempts.c.directory,
+    attempts.c.host, attempts.c.exit_code, attempts.c.error, attempts.c.directory, attempts.c.command,
     attempts.c.created, attempts.c.started, attempts.c.ended,
 )  # fmt: skip
 

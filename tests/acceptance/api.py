@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from tests.acceptance.commands import CELERIAC
+from tests.acceptance.commands import CELERIAC, desk
 from tests.acceptance.workers import Site, until
 from tests.services.process import running
 
@@ -111,6 +111,13 @@ class Server:
     def key(self, name: str, scopes: str) -> Server:
         """Make a key for somebody; return the server as they see it."""
         return self.who(self.site.desk("api-keys", "add", name, "--scope", scopes).stdout.strip())
+
+
+def api_site(directory: Path, broker: str, **settings: str) -> Site:
+    """Return a site for a server: documents in ``workflows`` run by their names, and tools need no container."""
+    (directory / "workflows").mkdir(exist_ok=True)
+    own = {"BROKER_URL": broker, "API_PROCESSES": "true", "API_WORKFLOWS": str(directory / "workflows")}
+    return Site(desk(directory, **{f"CELERIAC_{name}": value for name, value in {**own, **settings}.items()}))
 
 
 @contextmanager

@@ -16,10 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from tests.acceptance import api_attacks
-from tests.acceptance.api import COPY, ROOT, Server, serving
+from tests.acceptance.api import COPY, ROOT, Server, api_site, serving
 from tests.acceptance.api_attacks import Attack, Keys
-from tests.acceptance.commands import desk
-from tests.acceptance.workers import Site
 
 CANARY = "what nobody outside may read: yellow feathers"
 
@@ -126,11 +124,8 @@ def field(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     )
     claims = {"sub": "eve", "scope": "read submit cancel", "exp": int(time.time()) + 3600}
     keys = Keys(jwt.encode(claims, private, "RS256"), public.decode(), private, foreign)
-    settings = {
-        "BROKER_URL": redis_url.removesuffix("/0") + "/10", "API_PROCESSES": "true",
-        "API_WORKFLOWS": str(directory / "workflows"), "API_JWT_KEY": str(directory / "public.pem"),
-    }  # fmt: skip
-    site = Site(desk(directory, **{f"CELERIAC_{name}": value for name, value in settings.items()}))
+    public_key = str(directory / "public.pem")
+    site = api_site(directory, redis_url.removesuffix("/0") + "/10", API_JWT_KEY=public_key)
     listener = Listener()
     with site.worker("one", "-c", "2"), serving(site) as server:
         yield Field(server, keys, listener)

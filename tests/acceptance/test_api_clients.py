@@ -14,9 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.api import Server, serving, write
-from tests.acceptance.commands import HANG, desk
-from tests.acceptance.workers import Site
+from tests.acceptance.api import Server, api_site, serving, write
+from tests.acceptance.commands import HANG
 
 CLIENTS = Path(__file__).parents[2] / ".venv-clients"
 
@@ -97,11 +96,7 @@ def server(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     write(directory / "workflows")
     (directory / "workflows" / "copy.cwl").rename(directory / "workflows" / "known.cwl")
     (directory / "client" / "job.json").write_text('{"file": {"class": "File", "path": "in.txt"}}')
-    settings = {
-        "BROKER_URL": redis_url.removesuffix("/0") + "/13", "SCAN_INTERVAL": "1", "CANCEL_POLL": "0.5",
-        "API_PROCESSES": "true", "API_WORKFLOWS": str(directory / "workflows"),
-    }  # fmt: skip
-    site = Site(desk(directory, **{f"CELERIAC_{name}": value for name, value in settings.items()}))
+    site = api_site(directory, redis_url.removesuffix("/0") + "/13", SCAN_INTERVAL="1", CANCEL_POLL="0.5")
     key = site.desk("api-keys", "add", "client", "--scope", "read,submit,cancel").stdout.strip()
     with site.worker("one", "-c", "2"), serving(site) as found:
         yield found.who(key)

@@ -14,9 +14,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from tests.acceptance.api import CHAIN, COPY, Server, serving
-from tests.acceptance.commands import desk
-from tests.acceptance.workers import Site, until
+from tests.acceptance.api import CHAIN, COPY, Server, api_site, serving
+from tests.acceptance.workers import until
 from tests.integration.cluster import new_database
 
 ROOT = "/api/experimental"
@@ -37,12 +36,11 @@ def server(redis_url: str, postgresql_url: str, key: Any, tmp_path_factory: pyte
     (directory / "data" / "in.txt").write_text("some words\n")
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     (directory / "public.pem").write_bytes(public)
-    settings = {
-        "BROKER_URL": redis_url.removesuffix("/0") + "/14", "SCAN_INTERVAL": "1", "CANCEL_POLL": "0.5",
-        "API_PROCESSES": "true", "API_WORKFLOWS": str(directory / "workflows"), "API_ROOTS": str(directory / "data"),
+    own = {
+        "SCAN_INTERVAL": "1", "CANCEL_POLL": "0.5", "API_ROOTS": str(directory / "data"),
         "API_JWT_KEY": str(directory / "public.pem"), "JOURNAL_URL": new_database(postgresql_url, "api_dags"),
     }  # fmt: skip
-    site = Site(desk(directory, **{f"CELERIAC_{name}": value for name, value in settings.items()}))
+    site = api_site(directory, redis_url.removesuffix("/0") + "/14", **own)
     with site.worker("one", "-c", "4"), serving(site) as found:
         yield found.key("admin", "admin")
     site.show_logs()
@@ -106,6 +104,26 @@ def test_claims_are_the_body_and_nothing_else(server: Server, private: str) -> N
     post(server, private, "copy", "forged", body["conf"], scope="read", code=403)
     server.who(None).ask("POST", path, code=401, json=body)
     assert seen(server, run_id="forged") == []
+
+
+def test_lists_need_a_token_unless_they_are_open(server: Server, private: str) -> None:
+    """The old clients sign what they ask for, and nothing else."""
+    mine, other = server.key("somebody", "read,submit"), conf(server)
+    post(server, private, "copy", "in the open", other)
+    mine.ask("POST", f"{ROOT}/dag_runs", params={"dag_id": "copy", "run_id": "somebody's", "conf": other})
+    for path in ("dags", "dag_runs"):
+        server.who(None).ask("GET", f"{ROOT}/{path}", code=401)
+    with serving(server.site, api_open_lists="true") as opened:
+        anybody = opened.who(None)
+        names = [one["run_id"] for one in seen(anybody)]
+        assert "in the open" in names and "somebody's" not in names
+        assert anybody.ask("GET", f"{ROOT}/dags").json()["dags"]
+        assert [one["run_id"] for one in seen(opened.who(mine.token))] == ["somebody's"]
+        opened.who("celeriac_wrong").ask("GET", f"{ROOT}/dag_runs", code=403)
+        for method, path in (("POST", "/dags?dag_id=x"), ("POST", "/dag_runs?dag_id=copy&run_id=x")):
+            anybody.ask(method, ROOT + path, code=401)
+        anybody.ask("GET", "/ga4gh/wes/v1/runs", code=401)
+    ended(server, "copy", "somebody's")
 
 
 def test_a_token_that_names_itself_is_used_once(server: Server, private: str) -> None:

@@ -13,9 +13,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from tests.acceptance.api import Server, serving
-from tests.acceptance.commands import HANG, desk
-from tests.acceptance.workers import Site
+from tests.acceptance.api import Server, api_site, serving
+from tests.acceptance.commands import HANG
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 EXAMPLES = re.findall(r"^```(sh|python)\n(.*?)^```", PAGE.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
@@ -41,11 +40,8 @@ def server(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     (directory / "client" / "private.pem").write_bytes(private)
     public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     (directory / "public.pem").write_bytes(public)
-    settings = {
-        "BROKER_URL": redis_url.removesuffix("/0") + "/15", "API_PROCESSES": "true",
-        "API_WORKFLOWS": str(directory / "workflows"), "API_JWT_KEY": str(directory / "public.pem"),
-    }  # fmt: skip
-    site = Site(desk(directory, **{f"CELERIAC_{name}": value for name, value in settings.items()}))
+    public_key = str(directory / "public.pem")
+    site = api_site(directory, redis_url.removesuffix("/0") + "/15", API_JWT_KEY=public_key)
     with site.worker("one", "-c", "2"), serving(site) as found:
         yield found.key("docs", "admin")
     site.show_logs()

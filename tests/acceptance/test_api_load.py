@@ -11,9 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.acceptance.api import COPY, ROOT, Server, serving
-from tests.acceptance.commands import desk
-from tests.acceptance.workers import Site
+from tests.acceptance.api import COPY, ROOT, Server, api_site, serving
 
 CLIENTS = 200
 SECONDS = 15.0
@@ -33,8 +31,7 @@ class Seen:
 @pytest.fixture(scope="module")
 def server(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     directory: Path = tmp_path_factory.mktemp("load")
-    settings = {"BROKER_URL": redis_url.removesuffix("/0") + "/15", "API_PROCESSES": "true"}
-    site = Site(desk(directory, **{f"CELERIAC_{name}": value for name, value in settings.items()}))
+    site = api_site(directory, redis_url.removesuffix("/0") + "/15")
     with site.worker("one", "-c", "2"), serving(site) as found:
         yield found
     site.show_logs()

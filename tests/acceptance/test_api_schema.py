@@ -15,9 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.acceptance.api import ROOT, Server, serving, write
-from tests.acceptance.commands import desk
-from tests.acceptance.workers import Site
+from tests.acceptance.api import ROOT, Server, api_site, serving, write
 
 SCHEMATHESIS = str(Path(sys.executable).with_name("schemathesis"))
 SPECIFICATION = Path(__file__).parents[2] / ".venv-clients" / "wes" / "sapporo" / "ga4gh-wes-spec-1.1.0.yml"
@@ -54,11 +52,7 @@ def server(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """A server with a worker, and an admin's key."""
     directory = tmp_path_factory.mktemp("schema")
     write(directory / "workflows")
-    settings = {
-        "BROKER_URL": redis_url.removesuffix("/0") + "/14", "API_PROCESSES": "true",
-        "API_WORKFLOWS": str(directory / "workflows"),
-    }  # fmt: skip
-    site = Site(desk(directory, **{f"CELERIAC_{name}": value for name, value in settings.items()}))
+    site = api_site(directory, redis_url.removesuffix("/0") + "/14")
     key = site.desk("api-keys", "add", "admin", "--scope", "admin").stdout.strip()
     with site.worker("one", "-c", "2"), serving(site) as found:
         yield found.who(key)

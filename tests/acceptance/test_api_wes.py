@@ -15,7 +15,7 @@ import httpx
 import jwt
 import pytest
 
-from tests.acceptance.api import CHAIN, COPY, FIRST, ROOT, Server, serving
+from tests.acceptance.api import CHAIN, COPY, FIRST, ROOT, Server, api_site, serving
 from tests.acceptance.commands import HANG, desk
 from tests.acceptance.workers import Site, until
 
@@ -31,11 +31,7 @@ def site(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     (directory / "workflows").mkdir()
     (directory / "workflows" / "known.cwl").write_text(COPY)
     (directory / "outside.txt").write_text("nobody's business\n")
-    settings = {
-        "BROKER_URL": redis_url.removesuffix("/0") + "/13", "SCAN_INTERVAL": "1", "CANCEL_POLL": "0.5",
-        "API_PROCESSES": "true", "API_WORKFLOWS": str(directory / "workflows"),
-    }  # fmt: skip
-    site = Site(desk(directory, **{f"CELERIAC_{name}": value for name, value in settings.items()}))
+    site = api_site(directory, redis_url.removesuffix("/0") + "/13", SCAN_INTERVAL="1", CANCEL_POLL="0.5")
     with site.worker("one", "-c", "4"):
         yield site
 
@@ -73,6 +69,8 @@ def test_a_run_from_submit_to_outputs(server: Server) -> None:
         server.ask("GET", seen["outputs"]["out"]["location"], code=206, headers={"Range": "bytes=5-"}).text == "words\n"
     )
     assert str(server.site.desk.home) not in json.dumps(seen)
+    commands = {task["name"]: task["cmd"] for task in seen["task_logs"]}
+    assert commands["first"] == ["cp", "in/in.txt", "out.txt"] and commands["second"][-2:] == ["in/out.txt", "0"]
     first, second = server.get(f"/runs/{run}/tasks")["task_logs"]
     assert seen["task_logs"] == [first, second] and (first["name"], second["name"]) == ("first", "second")
     assert server.get(f"/runs/{run}/tasks/{second['id']}") == second

@@ -189,6 +189,24 @@ def test_what_is_given_up_is_listed_and_sent_again(here: Desk) -> None:
         told_whole(heard, here.newest())
 
 
+def test_what_nobody_is_to_hear_any_more_is_dropped(here: Desk) -> None:
+    url, quick = f"http://127.0.0.1:{free_port()}/", {"CELERIAC_NOTIFY_TRIES": "1", "CELERIAC_NOTIFY_WAIT": "0.5"}
+    for listener in (url + "one/", url + "two/"):
+        here("run", "--no-container", "--quiet", "--notify", listener, "numbers.cwl", **quick)
+    here("run", "--no-container", "--quiet", "--notify", url, "numbers.cwl", CELERIAC_NOTIFY_WAIT="0.1")
+    run, dead, waiting = here.newest(), here.json("notify", "list", "--dead"), here.json("notify", "list")
+    assert len(dead) == 22 and len(waiting) == 33
+    assert "needs either runs or --all" in here("notify", "drop", code=1).stderr
+    assert "needs either runs or --all" in here("notify", "drop", run, "--all", code=1).stderr
+    assert here("notify", "drop", run).stdout == "0 dropped\n", "it would be tried again"
+    assert here("notify", "drop", "--all", "--to", url + "three/").stdout == "0 dropped\n"
+    assert here("notify", "drop", "--all", "--to", url + "one/").stdout == "11 dropped\n"
+    assert here("notify", "drop", dead[-1]["run"]).stdout == "11 dropped\n"
+    assert [one["run"] for one in here.json("notify", "list")] == [run] * 11
+    assert here("notify", "drop", run, "--waiting").stdout == "11 dropped\n"
+    assert here.json("notify", "list") == []
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from celeriac.journal import notices
 from celeriac.journal.database import Database
 from celeriac.states import RunState
+from tests.faults import servers
 from tests.faults.checks import kept
 from tests.faults.conftest import MakeSite
 from tests.faults.journal import until
@@ -96,10 +97,11 @@ def all_heard(site: Site, ear: Ear, run: str) -> None:
     assert found[-1][1]["results"] == json.loads(json.dumps(site.view.run(run).outputs))
 
 
-@pytest.mark.ci
+@pytest.mark.parametrize("broker", [pytest.param(None, id="redis", marks=pytest.mark.ci), "rabbitmq"])
 @pytest.mark.fault("listener", "gone from a run's midst till after its end; worker and broker killed meanwhile")
-def test_a_listener_is_gone(make_site: MakeSite, fault: Fault, ear: Ear) -> None:
-    site, what = make_site("one", **ear.settings), Reference(8, 0.6, containers=False)
+def test_a_listener_is_gone(make_site: MakeSite, fault: Fault, ear: Ear, broker: str | None) -> None:
+    own = {"broker": servers.rabbitmq()} if broker else {}
+    site, what = make_site("one", **own, **ear.settings), Reference(8, 0.6, containers=False)
     run = site.submit(what)
     site.done(run, 1)
     until(ear.heard, "nothing is told")

@@ -185,10 +185,13 @@ def test_a_tasks_log() -> None:
     row = SimpleNamespace(
         id="t1", path="align[3]", number=2, state="SETTLED", outcome="permanentFail", reused=None, host="h1",
         exit_code=7, error=CeleriacError("no", command=["a", "b"]).to_dict(), started=0.0, ended=None,
+        directory="/w/t1", command=None,
     )  # fmt: skip
     found = logs.task_log(row, "r1", "wf.cwl", "", words)
     assert found["name"] == "align[3] (attempt 2)" and found["cmd"] == ["a", "b"] and found["exit_code"] == 7
     assert found["stdout"] == "/ga4gh/wes/v1/runs/r1/tasks/t1/logs/stdout"
+    own = SimpleNamespace(**{**vars(row), "command": ["cat", "--in=/w/t1/in/a", "/w/t10/b"]})
+    assert logs.task_log(own, "r1", "wf.cwl", "", words)["cmd"] == ["cat", "--in=in/a", "/w/t10/b"]
     reused = logs.task_log(SimpleNamespace(**{**vars(row), "reused": "t0", "path": ""}), "r1", "wf.cwl", "", words)
     assert "stdout" not in reused and reused["name"] == "wf.cwl (attempt 2)"
 

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import Request
+from fastapi import Depends, Request
 
-from celeriac.api import auth, door
+from celeriac.api import auth, door, service
 from celeriac.api.auth import Caller
 from celeriac.api.errors import HttpError
 
 #: Who has signed a body, but does not say who it is.
 UNNAMED = "unnamed"
+
+
+async def reader(request: Request) -> Caller:
+    """Return who reads a list. Where lists are open, one who says nothing is whoever signs without a name.
+
+    The old clients sign what they ask for, but not what they look at.
+    """
+    if service.of(request).settings.api_open_lists and "authorization" not in request.headers:
+        return auth.ANYBODY if not door.of(request).guarded else Caller(UNNAMED, frozenset({"read"}))
+    return await door.needs("read")(request)
+
+
+Reader = Annotated[Caller, Depends(reader)]
 
 
 async def signer(request: Request, scope: str, token: Any, said: dict[str, Any]) -> tuple[Caller, dict[str, Any]]:

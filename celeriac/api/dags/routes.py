@@ -13,8 +13,7 @@ from starlette.formparsers import MultiPartException
 from celeriac.api import door, service
 from celeriac.api.auth import Caller
 from celeriac.api.dags import job, names, states, trigger, views
-from celeriac.api.dags.door import signer
-from celeriac.api.door import Reader
+from celeriac.api.dags.door import Reader, signer
 from celeriac.api.errors import HttpError
 from celeriac.api.wes.form import LONGEST, Parser
 from celeriac.api.wes.models import ErrorResponse

@@ -85,9 +85,9 @@ def task_log(row: Any, run: str, name: str, base: str, words: Words) -> dict[str
         "exit_code": row.exit_code,
         "system_logs": _system_logs(row, words),
     }
-    command = ((row.error or {}).get("fields") or {}).get("command")
-    if isinstance(command, list):
-        found["cmd"] = [str(word) for word in command]
+    if command := row.command or ((row.error or {}).get("fields") or {}).get("command"):
+        own = f"{row.directory}/"  # its paths are of the server's host, and told as they are seen from there
+        found["cmd"] = [str(word).replace(own, "") for word in command]
     if row.started is not None and row.reused is None:
         found |= {"stdout": f"{where}/logs/stdout", "stderr": f"{where}/logs/stderr"}
     return found

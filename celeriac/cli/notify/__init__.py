@@ -1,4 +1,4 @@
-"""`celeriac notify`: what listeners were not told yet; tell them again; a listener to try it out."""
+"""`celeriac notify`: what listeners were not told yet; tell them again, or never; a listener to try it out."""
 
 from celeriac.cli.notify.command import EPILOG, arguments, main
 

@@ -1,4 +1,4 @@
-"""`celeriac notify`: list what did not arrive, send it again, listen."""
+"""`celeriac notify`: list what did not arrive, send it again, forget it, listen."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ EPILOG = """examples:
   celeriac notify list
   celeriac notify list --dead --json
   celeriac notify replay
+  celeriac notify drop --all --to http://old.example/
   celeriac notify listen --port 8080 --key public.pem
   celeriac run --notify http://127.0.0.1:8080/ workflow.cwl job.yml
 """
@@ -25,6 +26,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     again = _action(actions, "replay", "send what did not arrive now, from here")
     again.add_argument("runs", metavar="RUN", nargs="*", help="of these runs alone: ids, or beginnings of them")
     again.add_argument("--dead", action="store_true", help="only what was given up")
+    gone = _action(actions, "drop", "forget what was given up")
+    gone.add_argument("runs", metavar="RUN", nargs="*", help="of these runs: ids, or beginnings of them")
+    gone.add_argument("--all", action="store_true", help="of all runs")
+    gone.add_argument("--to", metavar="URL", help="only for this listener, as `list` shows it")
+    gone.add_argument("--waiting", action="store_true", help="also what would be tried again")
     listen.arguments(_action(actions, "listen", "take notices and print them, to try it out"))
 
 
@@ -39,4 +45,4 @@ def main(args: argparse.Namespace, runtime: Any) -> int:
     """Run the command."""
     if args.action == "listen":
         return listen.main(args)
-    return waiting.replay(args) if args.action == "replay" else waiting.show(args)
+    return {"list": waiting.show, "replay": waiting.replay, "drop": waiting.drop}[args.action](args)

@@ -1,4 +1,4 @@
-"""`celeriac notify list` and `replay`: what listeners were not told yet."""
+"""`celeriac notify list`, `replay` and `drop`: what listeners were not told yet."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from celeriac.cli.look import duration, find, iso, journal, print_json
-from celeriac.errors import EXIT_FAILED, SettingsError
+from celeriac.errors import EXIT_FAILED, SettingsError, UsageError
+
+#: How the listener of the settings is named.
+_OWN = "CELERIAC_NOTIFY_URL"
 
 
 def show(args: argparse.Namespace) -> int:
@@ -53,6 +56,23 @@ def replay(args: argparse.Namespace) -> int:
     return EXIT_FAILED if left else 0
 
 
+def drop(args: argparse.Namespace) -> int:
+    """Forget what was given up, for a listener that is gone; raises :class:`~celeriac.errors.UsageError`."""
+    from celeriac.journal import notices
+
+    if bool(args.runs) == args.all:
+        hint = "celeriac notify list --dead shows what there is"
+        raise UsageError("notify drop needs either runs or --all", hint=hint)
+    with journal() as (_, database):
+        named = [find(database, given).id for given in args.runs]
+        with database.begin() as connection:
+            rows = notices.listing(connection, of=named or None, dead=not args.waiting)
+            gone = [row.id for row in rows if args.to is None or args.to in (row.target, _listener(row) or _OWN)]
+            notices.forget(connection, gone)
+    print(f"{len(gone)} dropped")
+    return 0
+
+
 def _troubles(settings: Any, rows: Sequence[Any]) -> list[str]:
     """Return what keeps notices here from being sent, whatever their listeners do."""
     from celeriac.notify.sign import body
@@ -71,13 +91,18 @@ def _state(row: Any) -> str:
     return "dead" if row.dead else "waits"
 
 
-def _data(row: Any) -> dict[str, Any]:
+def _listener(row: Any) -> str | None:
+    """Return a notice's listener as people see it; None for the one of the settings."""
     from celeriac.notify.post import shown
 
+    return shown(row.target) if row.target else None
+
+
+def _data(row: Any) -> dict[str, Any]:
     return {
         "run": row.run_id,
         "kind": row.route,
-        "listener": shown(row.target) if row.target else None,
+        "listener": _listener(row),
         "key": row.key,
         "state": _state(row),
         "tries": row.tries,
@@ -88,8 +113,5 @@ def _data(row: Any) -> dict[str, Any]:
 
 
 def _line(row: Any) -> tuple[str, ...]:
-    from celeriac.notify.post import shown
-
     pause = "" if row.dead else "now" if row.pause <= 0 else f"in {duration(row.pause)}"
-    target = shown(row.target) if row.target else "CELERIAC_NOTIFY_URL"
-    return row.run_id, row.route, target, _state(row), str(row.tries), pause, row.error or ""
+    return row.run_id, row.route, _listener(row) or _OWN, _state(row), str(row.tries), pause, row.error or ""
