@@ -28,7 +28,6 @@ _IMAGE = re.compile(
     r"(?P<path>[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*)"
     r"(?::(?P<tag>\w[\w.-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
-_HUB = "docker.io"
 
 
 @dataclass(frozen=True)
@@ -264,8 +263,10 @@ def _matches_image(pattern: str, parts: re.Match[str]) -> bool:
 
 
 def _full(registry: str | None, path: str) -> str:
-    registry = _HUB if registry in (None, "index.docker.io", "registry-1.docker.io") else str(registry)
-    return f"{registry}/library/{path}" if registry == _HUB and "/" not in path else f"{registry}/{path}"
+    """Return a name whole. One without a registry is of the engine's own choice, and equal to none that has one."""
+    if registry is not None:
+        return f"{registry}/{path}"
+    return f"/{path}" if "/" in path else f"/library/{path}"
 
 
 def _full_pattern(name: str) -> str:

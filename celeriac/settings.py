@@ -83,7 +83,7 @@ class Settings:
     api_roots: str = ""  # directories that runs from outside may read and write, with ":" between them
     api_hosts: str = ""  # hosts that they may get documents and inputs from, such as "data.org, *.data.org"
     api_private_hosts: bool = False  # whether such a host may have an address of this machine or a private network
-    api_images: str = ""  # images that their tools may run in, such as "debian, quay.io/biocontainers/*"; empty: none
+    api_images: str = ""  # images that their tools may run in, such as "debian, biocontainers/*"; empty: none
     api_processes: bool = False  # whether their tools may run without a container
     api_network: bool = False  # whether their tools may have a network
     api_scatter: int = 10_000  # items of one of their scatters, at most

@@ -421,7 +421,7 @@ TOOLS = [
     Attack("another image", image("evil"), says="image evil"),
     Attack("an image of another registry", image("evil.example/library/debian:12")),
     Attack("an image whose digest hides behind a tag", image("debian:12@sha256:" + "a" * 64)),
-    Attack("a registry that looks like an image's folder", image("docker.io.evil.example/library/debian:12")),
+    Attack("a registry that looks like an image's folder", image("library.evil.example/library/debian:12")),
     Attack("an image in capitals", image("DEBIAN:12")),
     Attack("an image with an option in it", image("debian:12 --privileged")),
     Attack("dockerImageId beside a good dockerPull", image("debian:12", dockerImageId="evil")),
