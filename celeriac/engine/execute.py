@@ -156,7 +156,8 @@ def _execute(
                 shared = None if options.keep_scratch else engine.temporary.take(run_directory)
                 place = replace(place, shared=shared)
                 report = run_tool(engine, claims.run, one, place, token, slot)
-                if shared is not None and engine.temporary.keep(run_directory, shared):
+                well = report.outcome is Outcome.SUCCESS  # else something of it may still be there
+                if shared is not None and well and engine.temporary.keep(run_directory, shared):
                     place = replace(place, shared=None)  # it is another's already
                 report = _handed_back(engine, report, token, one.title)
             go_on = go_on and (report.outcome is not Outcome.PERMANENT or options.on_error != "stop")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from celeriac.engine.temporary import TemporaryDirectories
 from tests.unit.engine_documents import SCATTER, output, step, tool, workflow, write
-from tests.unit.engine_harness import World, add, world
+from tests.unit.engine_harness import Exit, World, add, world
 
 ITEMS = 6
 
@@ -64,6 +64,21 @@ def test_one_that_was_used_is_gone_and_the_next_tool_has_another(
     used = _used(cluster, tmp_path, leave)
     assert len(set(used)) == ITEMS
     assert not [place for place in used if place.exists()]
+
+
+def test_one_of_a_tool_that_failed_is_gone(cluster: World, tmp_path: Path) -> None:
+    used: list[Path] = []
+
+    def use(words: Sequence[str]) -> Any:
+        used.append(Path(cluster.commands[-1].env["TMPDIR"]))
+        raise Exit(1)
+
+    cluster.play = use
+    each = step(tool("a"), {"a": "n"}, scatter="a")
+    document = write(tmp_path, workflow({"n": "int[]"}, {"s": each}, {"o": output("s/out")}, SCATTER))
+    cluster.start(document, {"n": list(range(ITEMS))}, on_error="continue")
+    cluster.drain()
+    assert len(set(used)) == ITEMS and not [place for place in used if place.exists()]
 
 
 def test_each_has_its_own_where_they_are_to_stay(cluster: World, tmp_path: Path) -> None:
