@@ -139,7 +139,6 @@ def _execute(
     tokens = {one.claimed.id: engine.leases.watch(one.claimed.id) for one in claims.work}
     options = engine.options(claims.run.id, claims.run.options)
     reports = Reports(engine, options)
-    run_directory = engine.directory(claims.run.id, options)
     go_on = True
     try:
         for place_in_line, one in enumerate(claims.work):
@@ -153,12 +152,7 @@ def _execute(
                 report = JobReport(Outcome.HANDED_BACK)
             else:
                 _clear(engine, claims.lost.get(attempt.id, ()))
-                shared = None if options.keep_scratch else engine.temporary.take(run_directory)
-                place = replace(place, shared=shared)
-                report = run_tool(engine, claims.run, one, place, token, slot)
-                well = report.outcome is Outcome.SUCCESS  # else something of it may still be there
-                if shared is not None and well and engine.temporary.keep(run_directory, shared):
-                    place = replace(place, shared=None)  # it is another's already
+                report, place = _run(engine, claims.run, one, place, token, slot)
                 report = _handed_back(engine, report, token, one.title)
             go_on = go_on and (report.outcome is not Outcome.PERMANENT or options.on_error != "stop")
             reports.add(Done(attempt, one.title, report, place, token, began, time.monotonic()))
@@ -167,6 +161,21 @@ def _execute(
         for name in tokens:
             engine.leases.release(name)
     return reports
+
+
+def _run(
+    engine: Engine, run: Record, one: Work, place: Place, token: CancelToken, slot: Slot
+) -> tuple[JobReport, Place]:
+    """Run a tool in a temporary directory that it has after others; return what it has of its own, too."""
+    options = engine.options(run.id, run.options)
+    if options.keep_scratch:
+        return run_tool(engine, run, one, place, token, slot), place
+    directory = engine.directory(run.id, options)
+    lent = replace(place, shared=engine.temporary.take(directory))
+    report = run_tool(engine, run, one, lent, token, slot)
+    # after a failure something of the tool may still be there
+    kept = report.outcome is Outcome.SUCCESS and engine.temporary.keep(directory, lent.tmp)
+    return report, place if kept else lent
 
 
 def _claim(engine: Engine, offered: Sequence[Record]) -> _Claims:
