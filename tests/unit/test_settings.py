@@ -33,6 +33,7 @@ OTHER: dict[str, Any] = {
     "api_private_hosts": True,
     "api_processes": True,
     "api_network": True,
+    "api_open_lists": True,
 }
 
 #: Yet other values of those that take no other text.
