@@ -25,18 +25,24 @@ class Imports:
         """Note a file's imports; raises :class:`~celeriac.errors.DocumentError` where one leads back to it."""
         if any(key in text for key in KEYS):
             self._of[uri] = [urldefrag(urljoin(uri, found))[0] for found in _references(text)]
-            self._search(uri, [uri])
+            self._search(uri)
 
-    def _search(self, uri: str, above: list[str]) -> None:
-        for one in self._of.get(uri, ()):
-            if one in above:
-                around = " -> ".join(found.rpartition("/")[2] for found in [*above[above.index(one) :], one])
-                raise DocumentError(
-                    f"a $import leads back to the file that it stands in: {around}",
-                    where=above[0],
-                    hint="a file can't be a part of itself",
-                )
-            self._search(one, [*above, one])
+    def _search(self, uri: str) -> None:
+        """Look for a way from a new file back to it, as every new circle has one; each file is gone through once."""
+        ways, waiting = {uri: [uri]}, [uri]
+        while waiting:
+            above = waiting.pop()
+            for one in self._of.get(above, ()):
+                if one == uri:
+                    around = " -> ".join(found.rpartition("/")[2] for found in [*ways[above], uri])
+                    raise DocumentError(
+                        f"a $import leads back to the file that it stands in: {around}",
+                        where=uri,
+                        hint="a file can't be a part of itself",
+                    )
+                if one not in ways:
+                    ways[one] = [*ways[above], one]
+                    waiting.append(one)
 
 
 def _references(text: str) -> Iterator[str]:

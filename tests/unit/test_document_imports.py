@@ -61,6 +61,17 @@ def test_what_is_imported_twice_or_has_the_same_name_elsewhere_is_no_circle(tmp_
     assert len(found.snapshot.texts) == 5
 
 
+def test_each_file_is_gone_through_once() -> None:
+    """Two files in each of many layers, both imported by both above: there are 2^60 ways through them."""
+    imports = Imports()
+    for layer in reversed(range(60)):
+        below = "".join(f"- $import: {layer + 1}{side}.cwl\n" for side in "ab")
+        for side in "ab":
+            imports.follow(f"file:///d/{layer}{side}.cwl", below)
+    with pytest.raises(DocumentError):
+        imports.follow("file:///d/60a.cwl", "- $import: 0b.cwl\n")
+
+
 def _is_circle(edges: dict[int, set[int]]) -> bool:
     left = dict(edges)
     while free := [node for node, to in left.items() if not to & left.keys()]:
