@@ -13,6 +13,8 @@ RUFF   := $(BIN)/ruff check --no-cache .
 LAYERS := $(BIN)/lint-imports --no-logo --no-cache
 # What the types and the tests without servers say, while those with servers run: these wait much of the time.
 ALONE  := build/test-alone.log
+# Nothing may hang without a word: what takes so long (seconds) is ended, and Python says where each thread was.
+BOUND  := PYTHONFAULTHANDLER=1 timeout --verbose --signal=ABRT --kill-after=30
 
 READY      := $(VENV)/.ready
 READY_LINT := $(VENV)/.ready-lint
@@ -29,12 +31,12 @@ test: $(READY) $(READY_LINT) services ## check the style, then run the unit, int
 
 test-alone:
 	@mkdir -p $(dir $(ALONE))
-	@{ $(if $(filter true,$(CI)),$(BIN)/mypy &&) $(LAYERS) && \
-	    $(BIN)/python -m pytest -o cache_dir=.pytest_cache/alone tests/unit; } > $(ALONE) 2>&1; \
+	@{ $(if $(filter true,$(CI)),$(BOUND) 600 $(BIN)/mypy &&) $(BOUND) 120 $(LAYERS) && \
+	    $(BOUND) 1500 $(BIN)/python -m pytest -o cache_dir=.pytest_cache/alone tests/unit; } > $(ALONE) 2>&1; \
 	    status=$$?; cat $(ALONE); exit $$status
 
 test-with-servers:
-	$(BIN)/python -m pytest tests/integration tests/acceptance
+	$(BOUND) 3000 $(BIN)/python -m pytest tests/integration tests/acceptance
 
 conformance: $(READY) services ## run the CWL v1.2 conformance suite (CONFORMANCE_SUITE=folder, BROKER=embedded|redis|rabbitmq)
 	$(BIN)/python tests/conformance/run.py

@@ -227,14 +227,16 @@ def numbers(connection: Connection, run: str, paths: Iterable[str]) -> dict[str,
     return {row[0]: row[1] for row in connection.execute(statement)}
 
 
+_FIRST_LANE = (
+    select(attempts.c.queue, func.count())
+    .where(attempts.c.run_id == bindparam("run"), attempts.c.state.in_(_OPEN[:2]), attempts.c.lane == 0)
+    .group_by(attempts.c.queue)
+)
+
+
 def in_first_lane(connection: Connection, run: str) -> dict[str, int]:
     """Count a run's open attempts of the first lane by queue."""
-    statement = (
-        select(attempts.c.queue, func.count())
-        .where(attempts.c.run_id == run, attempts.c.state.in_(_OPEN[:2]), attempts.c.lane == 0)
-        .group_by(attempts.c.queue)
-    )
-    return {row[0]: row[1] for row in connection.execute(statement)}
+    return {row[0]: row[1] for row in connection.execute(_FIRST_LANE, {"run": run})}
 
 
 def open_count(connection: Connection, run: str) -> int:

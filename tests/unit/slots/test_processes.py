@@ -81,6 +81,8 @@ def start(context: Any, target: Callable[..., None], *args: Any) -> Any:
 
 def end(process: Any) -> None:
     process.join(HANG)
+    process.kill()  # one that hangs would keep for ever what others wait for
+    process.join()
     assert process.exitcode == 0
 
 
@@ -273,20 +275,21 @@ def take_and_pause(slots: HostSlots) -> None:
 def test_a_forked_child_has_its_own_part(context: Any, tmp_path: Path) -> None:
     """The parent's death frees what the parent took, and nothing of the child's, which was forked from it."""
     directory = tmp_path / "slots"
-    # not a daemon: it may have children
+    # not a daemon: it may have children; so whatever happens it is killed, or this process would wait for it at its end
     parent = FORK.Process(target=fork_and_take, args=(context, directory))
     parent.start()
     told = directory / "child"
-    until(lambda: sorted(names(directory)) == ["child", "parent"] and told.exists() and told.read_text())
-    child = int(told.read_text())
     try:
+        until(lambda: sorted(names(directory)) == ["child", "parent"] and told.exists() and told.read_text())
         kill(parent)
         assert {line.name: line.dead for line in overview(directory)} == {"parent": True, "child": False}
         slots = HostSlots(directory, BUDGET, clear=lambda name: True, lease=1e9)
         assert slots.take("mine", Resources(2, 2), always)
         assert sorted(names(directory)) == ["child", "mine"]
     finally:
-        os.kill(child, signal.SIGKILL)
+        parent.kill()
+        if child := told.exists() and told.read_text():
+            os.kill(int(child), signal.SIGKILL)
     assert slots.take("more", Resources(1, 1), always)
     slots.close()
 

@@ -102,7 +102,7 @@ def test_there_is_one_however_often_it_is_asked_for(directory: Path) -> None:
     first = _watched(directory)
     for _ in range(10):
         _ensure(directory)
-    assert _pids(directory) == [first]
+    until(lambda: _pids(directory) == [first])  # one that came too late for the lock may be about to end
     kill(holds)
 
 
