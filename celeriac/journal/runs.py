@@ -156,10 +156,16 @@ def of_workflow(
     return connection.execute(statement.order_by(runs.c.created.desc(), runs.c.id.desc()).limit(limit)).all()
 
 
+# Built once: clients that watch runs ask nothing else.
+_SEEN = select(*_PAGE, runs.c.options).where(runs.c.id == bindparam("run"))
+_SEEN_BY = _SEEN.where(runs.c.caller == bindparam("caller"))
+
+
 def seen(connection: Connection, run: str, caller: str | None = None) -> Record | None:
     """Return a run of a ``caller`` (None: of anybody) without its inputs and outputs; None: there is none."""
-    statement = select(*_PAGE, runs.c.options).where(runs.c.id == run)
-    return connection.execute(statement if caller is None else statement.where(runs.c.caller == caller)).first()
+    if caller is None:
+        return connection.execute(_SEEN, {"run": run}).first()
+    return connection.execute(_SEEN_BY, {"run": run, "caller": caller}).first()
 
 
 def outputs(connection: Connection, run: str) -> dict[str, Any] | None:

@@ -162,10 +162,14 @@ def attempt(connection: Connection, run: str, identifier: str) -> Record | None:
     return connection.execute(statement).first()
 
 
+_BEGUN = (
+    select(attempts.c.id).where(attempts.c.run_id == bindparam("run"), attempts.c.started.is_not(None)).limit(1)
+)
+
+
 def begun(connection: Connection, run: str) -> bool:
     """Whether any attempt of a run was claimed by a worker."""
-    statement = select(attempts.c.id).where(attempts.c.run_id == run, attempts.c.started.is_not(None)).limit(1)
-    return connection.execute(statement).first() is not None
+    return connection.execute(_BEGUN, {"run": run}).first() is not None
 
 
 def tried(connection: Connection, run: str, path: str) -> Sequence[Record]:
