@@ -62,7 +62,10 @@ class _Resolver:
         item["location"] = self._location(given, item["class"])
 
     def _location(self, given: str, kind: str) -> str:
-        url = urllib.parse.urlsplit(given)
+        try:
+            url = urllib.parse.urlsplit(given)
+        except ValueError as error:
+            raise InputError(f"the {kind} {given!r:.200} is neither a path nor a URL: {error}") from error
         if url.scheme == "file" or (not url.scheme and given.startswith("/")):
             path = urllib.parse.unquote(url.path) if url.scheme else given
             if url.netloc not in ("", "localhost") or "\0" in path:

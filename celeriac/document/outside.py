@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from typing import Any
 from urllib.parse import urldefrag
 
@@ -15,6 +16,9 @@ from celeriac.document.bounds import FILE, Budget, check_text
 from celeriac.document.remote import Remote
 from celeriac.errors import AccessError, DocumentError
 
+#: Seconds for all files of a document that come over http(s), together: while it loads, others of its process wait.
+REMOTE_TIME = 30.0
+
 
 class Outside:
     """What is read for one document or job, by the rules of an access."""
@@ -23,6 +27,7 @@ class Outside:
         self._access = access
         self._remote = remote or Remote(access)
         self._budget = Budget()
+        self._until: float | None = None  # of time.monotonic(), from the first question to a host on
 
     def fetcher(self, cache: Any, session: Any) -> OutsideFetcher:
         """Make schema-salad's reader, as its ``fetcher_constructor``."""
@@ -49,7 +54,7 @@ class Outside:
     def text(self, uri: str) -> str:
         """Return a text within its bounds; raises AccessError and :class:`~celeriac.errors.DocumentError`."""
         if is_remote(uri):
-            text = self._remote.text(uri, FILE)
+            text = self._remote.text(uri, FILE, self._left(uri))
         elif uri.startswith("file:"):
             text = _read(self.path(uri), uri)
         else:
@@ -61,12 +66,22 @@ class Outside:
     def exists(self, uri: str) -> bool:
         """Whether there is something; raises :class:`~celeriac.errors.AccessError`."""
         if is_remote(uri):
-            return self._remote.exists(uri)
+            return self._remote.exists(uri, self._left(uri))
         if uri.startswith("file:"):
             return os.path.exists(self.path(urldefrag(uri)[0]))
         if uri.startswith("mailto:"):
             return True
         raise _unknown(uri)
+
+
+    def _left(self, uri: str) -> float:
+        """Return the seconds that hosts have left for this document."""
+        now = time.monotonic()
+        if self._until is None:
+            self._until = now + REMOTE_TIME
+        if now >= self._until:
+            raise DocumentError(f"{shown(uri)} is not read: the document's files took {REMOTE_TIME:g} s together")
+        return self._until - now
 
 
 def _unknown(uri: str) -> AccessError:

@@ -29,8 +29,8 @@ Lookup = Callable[[str], Sequence[str]]
 REDIRECTS = 5
 #: Seconds to connect, and to wait for the next piece.
 CONNECT, READ = 5.0, 15.0
-#: Seconds for a document and for an input in all, redirects and slow headers included.
-DOCUMENT_TIME, INPUT_TIME = 30.0, 3600.0
+#: Seconds for an input, redirects and slow headers included.
+INPUT_TIME = 3600.0
 _PIECE = 2**16
 #: Public addresses of clouds' own services: what they tell is for this machine alone.
 _SERVICES = frozenset(map(ipaddress.ip_address, ("168.63.129.16", "192.0.0.192")))
@@ -45,19 +45,19 @@ class Remote:
         self._access = access
         self._lookup = lookup or _addresses
 
-    def text(self, url: str, most: int) -> str:
-        """Return a document of at most so many bytes; raises :class:`~celeriac.errors.AccessError` or InputError."""
-        with self._get(url, DOCUMENT_TIME) as pieces:
+    def text(self, url: str, most: int, seconds: float) -> str:
+        """Return a file of at most so many bytes; raises :class:`~celeriac.errors.AccessError` or InputError."""
+        with self._get(url, seconds) as pieces:
             data = b"".join(_bounded(pieces, url, most))
         try:
             return data.decode("utf-8")
         except UnicodeDecodeError as error:
             raise InputError(f"{shown(url)} is no text in UTF-8") from error
 
-    def exists(self, url: str) -> bool:
+    def exists(self, url: str, seconds: float) -> bool:
         """Whether a server has it; raises :class:`~celeriac.errors.AccessError`."""
         try:
-            with self._get(url, DOCUMENT_TIME):
+            with self._get(url, seconds):
                 return True
         except InputError:
             return False
@@ -100,7 +100,7 @@ class Remote:
                 answer = self._ask(url, wire)
                 leads_to = answer.headers.get("Location")
                 if answer.status in (301, 302, 303, 307, 308) and leads_to:
-                    url = urljoin(url, leads_to).partition("#")[0]
+                    url = _next(url, leads_to)
                 elif answer.status == 200:
                     yield _pieces(answer, url, wire)
                     return
@@ -138,12 +138,13 @@ class _Wire:
         self._timer.start()
 
     def connect(self, address: str, port: int, name: str | None) -> socket.socket:
-        """Return a new connection, by TLS where there is a name that the server has to prove."""
+        """Return a new connection, by TLS where there is a name that the server has to prove; raises OSError."""
         if self._socket is not None:
             self._end()
         found = socket.create_connection((address, port), timeout=CONNECT)
         found.settimeout(READ)
         self._socket = found
+        self.check()  # nobody cuts it any more
         if name is not None:
             self._socket = ssl.create_default_context().wrap_socket(found, server_hostname=name)
         return self._socket
@@ -168,6 +169,13 @@ class _Wire:
         with suppress(OSError):
             if self._socket is not None:
                 self._socket.shutdown(socket.SHUT_RDWR)
+
+
+def _next(url: str, leads_to: str) -> str:
+    try:
+        return urljoin(url, leads_to).partition("#")[0]
+    except ValueError as error:
+        raise AccessError(f"{shown(url)} leads on to {shown(leads_to)}, which is no URL") from error
 
 
 def _pieces(answer: http.client.HTTPResponse, url: str, wire: _Wire) -> Iterator[bytes]:

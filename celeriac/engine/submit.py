@@ -38,6 +38,10 @@ class Submission:
     secrets: Secrets = field(default_factory=Secrets)  # its mask() is for what is kept or told of the request
 
 
+#: Fields of a request that hold what its caller likes.
+_FREE = ("workflow_params", "tags")
+
+
 @dataclass(frozen=True)
 class Origin:
     """Where a run came from, when it came over HTTP: the columns of these names."""
@@ -45,6 +49,13 @@ class Origin:
     caller: str | None = None
     workflow: str | None = None
     request: dict[str, Any] | None = None
+
+    def columns(self, secrets: Secrets) -> dict[str, Any]:
+        """Return them without secret values, which may stand in any text of the caller's; in names they can't."""
+        request = self.request and {
+            name: secrets.mask(value) if name in _FREE else value for name, value in self.request.items()
+        }
+        return {"caller": self.caller, "workflow": self.workflow, "request": request}
 
 
 def check(
@@ -150,7 +161,7 @@ def submit(
             queues=[queue.to_json() for queue in submission.queues],
             reply=reply,
             keeper=engine.keeper,
-            **submission.secrets.mask(vars(origin or Origin())),
+            **(origin or Origin()).columns(submission.secrets),
         )
         if new and submission.secrets.values:
             secret.keep(engine, name, submission.secrets)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import threading
 from collections.abc import Iterator
@@ -9,14 +10,17 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from celeriac.access import Access
-from celeriac.document import remote as module
-from celeriac.document.remote import Remote
+from celeriac.document import outside
+from celeriac.document.remote import REDIRECTS, Remote
 from celeriac.errors import AccessError, CeleriacError, InputError
 from tests.unit.outside_site import expression, reader, site, tool, workflow
+
+HANG = 60.0
 
 
 @dataclass
@@ -95,26 +99,27 @@ def server() -> Iterator[Server]:
 
 
 def test_a_text_comes_from_the_address_that_was_looked_at(server: Server) -> None:
-    assert server.remote().text(server.url("/text?a=b"), 100) == "text"
+    assert server.remote().text(server.url("/text?a=b"), 100, HANG) == "text"
     assert server.asked == [("/text?a=b", f"good.org:{server.port}")]
 
 
 def test_a_name_is_looked_up_once_a_request(server: Server) -> None:
     answers = [["127.0.0.1"], ["169.254.169.254"]]
     remote = Remote(Access(hosts=("good.org:*",), private=True), lambda host: answers.pop(0))
-    assert remote.text(server.url("/text"), 100) == "text"
+    assert remote.text(server.url("/text"), 100, HANG) == "text"
     assert len(answers) == 1
 
 
 def test_proxies_of_the_environment_are_not_used(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9/")
-    assert server.remote().text(server.url("/text"), 100) == "text"
+    assert server.remote().text(server.url("/text"), 100, HANG) == "text"
 
 
 @pytest.mark.parametrize(
     "leads_to",
     [
+        "http://[x/",
         "http://127.0.0.1:PORT/text",
         "http://localhost:PORT/text",
         "//127.0.0.1:PORT/text",
@@ -128,7 +133,7 @@ def test_proxies_of_the_environment_are_not_used(server: Server, monkeypatch: py
 )
 def test_redirects_are_checked_as_the_first_url_was(server: Server, leads_to: str) -> None:
     with pytest.raises(AccessError):
-        server.remote().text(server.url("/to/" + leads_to), 100)
+        server.remote().text(server.url("/to/" + leads_to), 100, HANG)
     assert len(server.asked) == 1
 
 
@@ -137,20 +142,20 @@ def test_a_redirect_to_a_private_address_is_refused(server: Server) -> None:
     access = Access(hosts=("good.org:*", "next.org"), private=False)
     remote = Remote(access, lambda host: [addresses[host]])
     with pytest.raises(AccessError, match="private network"):
-        remote.text(server.url("/text"), 100)
+        remote.text(server.url("/text"), 100, HANG)
     assert server.asked == []
 
 
 def test_so_many_redirects_are_followed_and_no_more(server: Server) -> None:
-    assert server.remote().text(server.url(f"/hops/{module.REDIRECTS}"), 100) == "text"
+    assert server.remote().text(server.url(f"/hops/{REDIRECTS}"), 100, HANG) == "text"
     with pytest.raises(AccessError, match="redirects"):
-        server.remote().text(server.url("/loop/0"), 100)
+        server.remote().text(server.url("/loop/0"), 100, HANG)
 
 
 @pytest.mark.parametrize("path", ["/large", "/endless"])
 def test_what_is_too_large_is_left(server: Server, path: str, tmp_path: Path) -> None:
     with pytest.raises(AccessError, match="bytes"):
-        server.remote().text(server.url(path), 1000)
+        server.remote().text(server.url(path), 1000, HANG)
     with pytest.raises(AccessError, match="bytes"):
         server.remote(download=1000).download(server.url(path), tmp_path / "x", lambda: None)
     assert list(tmp_path.iterdir()) == []
@@ -159,11 +164,10 @@ def test_what_is_too_large_is_left(server: Server, path: str, tmp_path: Path) ->
 @pytest.mark.parametrize("path", ["/zip", "/missing", "/short"])
 def test_what_is_no_whole_text_is_an_error(server: Server, path: str) -> None:
     with pytest.raises(InputError):
-        server.remote().text(server.url(path), 1000)
+        server.remote().text(server.url(path), 1000, HANG)
 
 
-def test_a_server_that_never_ends_its_headers_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "DOCUMENT_TIME", 0.5)
+def test_a_server_that_never_ends_its_headers_is_left() -> None:
     stop = threading.Event()
 
     def drip(listener: socket.socket) -> None:
@@ -181,7 +185,7 @@ def test_a_server_that_never_ends_its_headers_is_left(monkeypatch: pytest.Monkey
         thread.start()
         remote = Remote(Access(hosts=("good.org:*",), private=True), lambda host: ["127.0.0.1"])
         with pytest.raises(InputError):
-            remote.text(f"http://good.org:{listener.getsockname()[1]}/", 100)
+            remote.text(f"http://good.org:{listener.getsockname()[1]}/", 100, 0.5)
         stop.set()
         thread.join(10)
 
@@ -245,13 +249,27 @@ def test_what_is_allowed_is_got_once_for_all_jobs(
     assert server.asked == [("/a%20b.txt", f"127.0.0.1:{server.port}")]
 
 
+def test_all_files_of_a_document_have_so_long_together(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each would come in time alone; while it loads, other documents of the process wait."""
+    clock = itertools.count(step=10.0)
+    monkeypatch.setattr(outside, "time", SimpleNamespace(monotonic=lambda: next(clock)))  # it is asked at each file
+    with site(tmp_path, caplog, hosts=("127.0.0.1:*",), private=True) as here:
+        monkeypatch.setattr(outside, "REMOTE_TIME", 35.0)
+        steps = {f"s{n}": {"run": server.url(f"/{n}.cwl", "127.0.0.1"), "in": {}, "out": []} for n in range(9)}
+        where, error = here.attempt(workflow(steps))
+    assert where == "submit" and "took 35 s together" in str(error), error
+    assert 1 <= len(server.asked) < 5
+
+
 def test_a_document_over_http_reads_nothing_of_this_host(
     server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with site(tmp_path, caplog, hosts=("127.0.0.1:*",), private=True) as here:
         (here.data / "ok").write_text("fine")
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Remote, "text", lambda self, url, most: f"class: {{$include: 'file://{here.data}/ok'}}")
+            patch.setattr(Remote, "text", lambda self, url, *rest: f"class: {{$include: 'file://{here.data}/ok'}}")
             where, error = here.attempt(server.url("/doc.cwl", "127.0.0.1"))
         assert where == "submit" and isinstance(error, CeleriacError), error
         assert "fine" not in str(error)

@@ -65,6 +65,7 @@ def test_directories_too(given: str) -> None:
     [
         "nothing.txt", "../in.txt", "data/../in.txt", "data", "", 7, "a\0b", ["in.txt"], "file://elsewhere/in.txt",
         "/client/a.txt", "in.txt#x", "in.txt?x", "%2e%2e/in.txt",
+        "http://[x", "file://[x/in.txt", "//]/in.txt",
     ],
 )  # fmt: skip
 def test_others_are_wrong(location: Any) -> None:
@@ -105,7 +106,7 @@ def test_nothing_is_read_while_the_job_is_read(key: str) -> None:
         params.resolve({key: "/etc/passwd"}, (), HOME, no)
 
 
-@given(st.text(alphabet=st.sampled_from("ab./%2eE:file "), max_size=20))
+@given(st.text(alphabet=st.sampled_from("ab./%2eE:file []"), max_size=20))
 def test_a_location_is_an_attachment_or_allowed(text: str) -> None:
     asked = []
     try:

@@ -60,6 +60,7 @@ def test_what_is_empty_is_not_there() -> None:
         ({"workflow_params": "[1]"}, "is no JSON object"),
         ({"workflow_params": '{"a": NaN}'}, "NaN is no number"),
         ({"workflow_params": '{"a": -Infinity}'}, "is no number"),
+        ({"workflow_params": '{"a": [1e999]}'}, "a number that is too large"),
         ({"workflow_params": "[" * 100_000}, "too deep"),
         ({"workflow_params": '{"a": ' + "[" * DEEPEST + "]" * DEEPEST + "}"}, "levels deep"),
         ({"workflow_params": '{"a": ' + "9" * 5000 + "}"}, "is no JSON"),
@@ -80,7 +81,7 @@ def test_what_is_wrong_with_a_request_is_said(others: dict[str, str], said: str)
         form(**others)
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda v: st.lists(v) | st.dictionaries(st.text(), v)))  # fmt: skip  # noqa: E501
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda v: st.lists(v) | st.dictionaries(st.text(), v)))  # fmt: skip  # noqa: E501
 def test_any_json_is_a_request_or_wrong(value: Any) -> None:
     for body in (value, {**FORM, "workflow_params": value}, {**FORM, "tags": value}, {**FORM, "workflow_url": value}):
         try:

@@ -150,6 +150,20 @@ def test_a_request_is_kept_without_it(tmp_path: Path) -> None:
     assert kept["tags"][1] == "plain"
 
 
+def test_names_that_have_it_in_them_stay(tmp_path: Path) -> None:
+    """The caller's, the workflow's and those of a request's fields are looked for by them."""
+    asked = {"workflow_params": {"pw": "test"}, "run_id": "test-1", "workflow_url": "test.cwl", "tags": {"is": "test"}}
+    with world(tmp_path / "home") as made:
+        for secret in ("test", "workflow", "request"):
+            document = write(tmp_path, TOOL)
+            submission = made.check(document, {"pw": secret})
+            run, _ = submit(made.engine, submission, origin=Origin("tester", "test.workflow", asked))
+            row = made.run(run)
+            assert (row.caller, row.workflow, set(row.request)) == ("tester", "test.workflow", set(asked))
+            assert (row.request["run_id"], row.request["workflow_url"]) == ("test-1", "test.cwl")
+            assert ("test" in repr([row.request["workflow_params"], row.request["tags"]])) is (secret != "test")
+
+
 def test_it_goes_with_a_cancelled_run(tmp_path: Path) -> None:
     with world(tmp_path / "home") as made:
         run = made.start(write(tmp_path, TOOL), {"pw": SECRET})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -107,13 +108,18 @@ def parse(name: str, text: str) -> Any:
 
 
 def check_values(name: str, value: Any) -> None:
-    """Raise :class:`~celeriac.errors.InputError` for what is nested too deeply, and for texts that are none."""
+    """Raise :class:`~celeriac.errors.InputError` for what is nested too deeply, and for texts and numbers that are none.
+
+    A number such as 1e999 is an infinity once it is read, which JSON has no word for.
+    """
     level = [value]
     for _ in range(DEEPEST):
         below: list[Any] = []
         for part in level:
             if isinstance(part, str):
                 _check_text(name, part)
+            elif isinstance(part, float) and not math.isfinite(part):
+                raise InputError(f"{name} has a number that is too large, or none")
             elif isinstance(part, dict):
                 below += part.keys()
                 below += part.values()

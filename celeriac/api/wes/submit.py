@@ -90,8 +90,7 @@ def reference(url: str, names: Collection[str], directory: Path, workflows: Path
         access.check_host(path)
         return url
     if path.startswith(("file:", "/")):
-        text = urllib.parse.unquote(urllib.parse.urlsplit(path).path) if path.startswith("file:") else path
-        return Fence(access, []).path(text) + tail
+        return Fence(access, []).path(_path(path)) + tail
     found = document(workflows, path)
     if found is None:
         raise InputError(
@@ -99,6 +98,15 @@ def reference(url: str, names: Collection[str], directory: Path, workflows: Path
             hint="attach the document under this very name, or name one by its http(s) URL",
         )
     return str(found) + tail
+
+
+def _path(given: str) -> str:
+    if not given.startswith("file:"):
+        return given
+    try:
+        return urllib.parse.unquote(urllib.parse.urlsplit(given).path)
+    except ValueError as error:
+        raise InputError(f"workflow_url is {given!r:.200}, which is no URL: {error}") from error
 
 
 def document(workflows: Path | None, name: str) -> Path | None:
