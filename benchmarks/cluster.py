@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ from benchmarks.works import Case
 from celeriac import run_workflow
 from celeriac.client import run_of
 from celeriac.journal.database import Database
-from celeriac.journal.tables import Record, attempts
+from celeriac.journal.tables import Record, attempts, runs
 from tests.services import redis_server
 from tests.services.process import running
 
@@ -90,6 +91,20 @@ class Cluster:
             yield
 
     @contextmanager
+    def api(self) -> Iterator[str]:
+        """Run ``celeriac api``, whose tools need no container; yields its address."""
+        log = self.folder / "api.log"
+        argv = [str(Path(sys.executable).with_name("celeriac")), "api", "--port", "0"]
+
+        def address() -> str:
+            found = re.search(r"listening on (http://[^\s,]+)", log.read_text(errors="replace"))
+            return found[1] if found else ""
+
+        env = {**self._settings, "CELERIAC_API_PROCESSES": "true"}
+        with running(argv, ready=lambda: bool(address()), log=log, env=env):
+            yield address()
+
+    @contextmanager
     def client(self) -> Iterator[Client]:
         """Yield a program that submits runs, as others do: by the task's name."""
         app = Celery("client", broker=self.broker, backend=self.broker, set_as_current=False)
@@ -105,10 +120,16 @@ class Cluster:
 
     def attempts(self, run: str) -> Sequence[Record]:
         """Return a run's attempts in the order of their starts."""
+        return self._rows(select(attempts).where(attempts.c.run_id == run).order_by(attempts.c.started))
+
+    def runs(self) -> set[str]:
+        """Return the ids of all runs in the journal."""
+        return {row.id for row in self._rows(select(runs.c.id))}
+
+    def _rows(self, statement: Any) -> Sequence[Record]:
         database = Database(f"sqlite:///{self._home / 'journal.db'}")
         try:
             with database.read() as connection:
-                statement = select(attempts).where(attempts.c.run_id == run).order_by(attempts.c.started)
                 return connection.execute(statement).all()  # type: ignore[no-any-return]
         finally:
             database.close()

@@ -30,6 +30,7 @@ FIGURES = {
     ("latency-200", "step to step, p50, ms"): 10.0,
     ("latency-200", "step to step, p99, ms"): 40.0,
     ("empty-1000", "scatter of commands / Celery group"): 3.0,
+    ("clients-200", "a run's state, p99, ms"): 250.0,
 }
 
 _Found = dict[tuple[str, str], Result]  # by the names of work and runner

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks.gauges import empty, latency
+from benchmarks.gauges import clients, empty, latency
 from benchmarks.gauges.base import Gauge
 
 __all__ = ["DEFAULT", "KINDS", "Gauge", "parse"]
 
 #: What is measured when nothing else is asked for.
-DEFAULT = "latency:200,empty:1000"
+DEFAULT = "latency:200,empty:1000,clients:200"
 
-KINDS: dict[str, Callable[[int], Gauge]] = {"latency": latency.gauge, "empty": empty.gauge}
+KINDS: dict[str, Callable[[int], Gauge]] = {"latency": latency.gauge, "empty": empty.gauge, "clients": clients.gauge}
 
 
 def parse(spec: str) -> Gauge:

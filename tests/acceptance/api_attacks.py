@@ -38,6 +38,7 @@ class Attack:
     parts: tuple[tuple[str, str | None, str | bytes], ...] = ()  # of a form: field, file name, text
     query: Mapping[str, str] = field(default_factory=dict)
     ends: str = ""  # it is a run, which then comes to this state
+    said: str = ""  # in the answer: that it is refused for this, and not for something else
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Keys:
     public: str
     private: str
     own: str
+    port: int  # of the listener that nobody may reach
 
 
 def tokens(keys: Keys) -> list[Attack]:
@@ -63,7 +65,7 @@ def tokens(keys: Keys) -> list[Attack]:
         "a token of somebody else's key": jwt.encode(good, keys.own, "RS256"),
         "another signature's name": jwt.encode(good, keys.private, "PS256"),
         "a key that comes with the token": jwt.encode(good, keys.own, "RS256", headers={"jwk": {"kty": "RSA"}}),
-        "a key to be fetched": jwt.encode(good, keys.own, "RS256", headers={"jku": "http://127.0.0.1:{port}/"}),
+        "a key to be fetched": jwt.encode(good, keys.own, "RS256", headers={"jku": f"http://127.0.0.1:{keys.port}/"}),
         "a key's id that is a path": jwt.encode(good, keys.own, "RS256", headers={"kid": "../../dev/null"}),
         "other claims under a right signature": f"{head}.{admin}.{mark}",
         "a signature that is cut off": f"{head}.{body}.{mark[:-20]}",
@@ -116,6 +118,7 @@ def inputs() -> list[Attack]:
         "http://0177.0.0.1:{port}/x", "http://127.1:{port}/x", "http://169.254.169.254/latest/meta-data/",
         "http://10.0.0.1/x", "http://user:word@127.0.0.1:{port}/x", "http://0:{port}/x", "ftp://127.0.0.1/x",
         "gopher://127.0.0.1:{port}/x", "unix:///run/docker.sock", "jar:file://{canary}!/", "s3://bucket/x",
+        "http://[x", "file://[x/{canary}",
     )  # fmt: skip
     found = [_job(f"an input at {place[:48]}", {"class": "File", "location": place}) for place in places]
     literal = {"class": "File", "basename": "a", "contents": "a"}
@@ -164,6 +167,7 @@ def documents() -> list[Attack]:
     urls = (
         "file://{canary}", "{canary}", "../copy.cwl", "http://127.0.0.1:{port}/x.cwl", "http://localhost:{port}/",
         "javascript:alert(1)", "known/../../canary", "", "\u202eknown", "known#../../x", "https://[::1]:{port}/x",
+        "file://[x", "http://[x",
     )  # fmt: skip
     tagged = {"copy.cwl": head + "doc: !!python/object/apply:os.system ['touch {canary}.x']\n"}
     found.append(_form("a tag that makes objects is a text", files=tagged, ends="COMPLETE"))
@@ -179,7 +183,8 @@ def texts() -> list[Attack]:
     """Return requests whose fields are not what they have to be."""
     params = {
         "10,000 brackets": "[" * 10_000, "a number without an end": '{"file": ' + "9" * 10_000 + "}",
-        "a number that is none": '{"file": NaN}', "a list for a job": "[1]", "no JSON": "{'file': 1}",
+        "a number that is none": '{"file": NaN}', "an infinite number": '{"file": 1e999}',
+        "a list for a job": "[1]", "no JSON": "{'file': 1}",
         "half a surrogate": '{"file": "\\ud800"}',
     }  # fmt: skip
     found = [_form(f"a job that is {name}", params=text) for name, text in params.items()]
@@ -229,15 +234,17 @@ def old_routes(keys: Keys) -> list[Attack]:
     """Return attacks on the routes of CWL-Airflow."""
 
     def post(
-        name: str, code: int, run: str = "one", conf: str = "{}", dag: str = "known", claims: Any = None, key: str = ""
+        name: str, code: int, run: str = "one", conf: str = "{}", dag: str = "known", claims: Any = None, key: str = "",
+        said: str = "",
     ) -> Attack:
         asked = {"run_id": run, "conf": conf}
         token = jwt.encode(asked if claims is None else claims, key or keys.private, "RS256")
         path = f"{DAGS}/dags/{dag}/dag_runs"
-        return Attack(name, code, "POST", path, headers={}, body={**asked, "token": token})
+        return Attack(name, code, "POST", path, headers={}, body={**asked, "token": token}, said=said)
 
-    out = json.dumps({"job": {"output_folder": "/etc/cron.d"}})
-    temporary = json.dumps({"job": {"tmp_folder": "/etc"}})
+    right = json.loads(PARAMS)
+    out = json.dumps({"job": {**right, "output_folder": "/etc/cron.d"}})
+    temporary = json.dumps({"job": {**right, "tmp_folder": "/etc"}})
     packed = base64.b64encode(zlib.compress(b"\0" * 300_000_000)).decode()
     dags = f"{DAGS}/dags"
     return [
@@ -249,8 +256,8 @@ def old_routes(keys: Keys) -> list[Attack]:
         post("a hidden workflow", 400, dag=".known"),
         post("a run's name that climbs", 400, run="../../x"),
         post("a conf that is no JSON", 400, conf="{'a'"),
-        post("outputs to where nobody may write", 400, conf=out),
-        post("work where nobody may write", 400, conf=temporary),
+        post("outputs to where nobody may write", 400, conf=out, said="outside of what"),
+        post("work where nobody may write", 400, conf=temporary, said="outside of what"),
         Attack("300 MB, packed", 400, "POST", dags, parts=(("workflow_content", None, packed),), query={"dag_id": "b"}),
         Attack("a workflow named as a path", 400, "POST", dags, query={"dag_id": "../x", "workflow_content": "eJwDAA"}),
     ]

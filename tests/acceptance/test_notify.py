@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from celeriac.engine.courier import MOST
 from tests.acceptance.commands import Desk, desk
 from tests.acceptance.workers import Site, until
 from tests.services.process import free_port
@@ -269,15 +271,16 @@ def test_workers_tell_what_an_embedded_run_could_not(cluster: tuple[Site, Heard]
 def test_a_listener_that_hangs_holds_up_no_run(cluster: tuple[Site, Heard]) -> None:
     """More of them than there are threads to wait for them; the usual listener hears of each run all the same."""
     site, heard = cluster
-    import socket
 
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-        runs = [site.submit("--notify", url, "numbers.cwl") for _ in range(3)]
+        runs = [site.submit("--notify", url, "numbers.cwl") for _ in range(MOST + 1)]
         for run in runs:
             assert site.ended(run).state == "SUCCESS"
         other = site.submit("numbers.cwl")
         assert site.ended(other).state == "SUCCESS"
+        assert heard.results(other, "signed") == [{"all": "0\n1\n2\n"}]
+        told_whole(heard, other, "signed")
 
 
 def test_a_run_that_is_cancelled_has_failed(cluster: tuple[Site, Heard]) -> None:
