@@ -128,13 +128,12 @@ def _ending(consumer: Any, engine: Any) -> Ending:
         state.should_stop = code
 
     quit_at_once: Any = signal.getsignal(signal.SIGQUIT)
-    return Ending(
-        engine.leases,
-        running,
-        engine.settings.drain,
-        warm=warm,
-        cold=lambda: quit_at_once(signal.SIGQUIT, None),
-    )
+
+    def cold() -> None:
+        consumer.controller.exitcode = 1  # Celery's is 0, as if it had ended in good order
+        quit_at_once(signal.SIGQUIT, None)
+
+    return Ending(engine.leases, running, engine.settings.drain, warm=warm, cold=cold)
 
 
 def _name(worker: Any) -> str:

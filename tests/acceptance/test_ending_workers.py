@@ -140,8 +140,10 @@ def test_a_second_quit_is_celery_s_cold_end(site: Site) -> None:
     with _one(site) as worker:
         step = Step(site)
         worker.send_signal(signal.SIGQUIT)
+        until(lambda: _said(site, "this worker ends"), "the first is not heard")  # of two at once it may hear one
         worker.send_signal(signal.SIGQUIT)
         assert worker.wait(HANG) != 0
+        assert _said(site, "Cold shutdown")
         until(lambda: not processes(step.word), "its tool goes on")
 
 
