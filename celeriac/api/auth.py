@@ -27,6 +27,12 @@ KEY_PREFIX = "celeriac_"
 LEEWAY = 10
 #: Characters of the longest token that is looked at.
 LONGEST = 16_384
+#: Who has signed an order, but does not say who it is. Nobody else may be called so: it would see their runs.
+UNNAMED = "unnamed"
+#: Claims that tell of a token itself.
+_OWN = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "scope"})
+#: Claims of an order, of which each has one.
+_ORDER = frozenset({"run_id", "conf", "workflow_data"})
 _SECRET = frozenset({"HS256", "HS384", "HS512"})
 _PUBLIC = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "ES256K", "EdDSA"}
@@ -151,6 +157,8 @@ def caller(found: Mapping[str, Any]) -> Caller:
     name = found.get("sub")
     if not isinstance(name, str) or not name or len(name) > 255 or not name.isprintable():
         raise refused("its claim 'sub' names nobody")
+    if name == UNNAMED:
+        raise refused(f"its claim 'sub' is {UNNAMED!r}, as those are called who sign without a name")
     return Caller(name, scopes(found.get("scope")))
 
 
@@ -203,11 +211,28 @@ def same(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode("utf-8", "surrogateescape"), other.encode("utf-8", "surrogateescape"))
 
 
-def tells(found: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
-    """Whether a token's claims are exactly what was ``said``, beside those that tell of the token itself."""
-    own = {"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "scope"}
-    claimed = {name: value for name, value in found.items() if name not in own}
-    return same(_canonical(claimed), _canonical(said))
+# --- orders ---------------------------------------------------------------------------------------
+
+
+def is_order(found: Mapping[str, Any]) -> bool:
+    """Whether claims are those of a signed order: good for what it asks for, once, and for nothing else."""
+    return not _ORDER.isdisjoint(found)
+
+
+def tells(found: Mapping[str, Any], said: Mapping[str, Any], workflow: str) -> bool:
+    """Whether a token's claims are exactly what was ``said``, beside those that tell of the token itself.
+
+    The address says which ``workflow`` is meant, and the old clients don't sign that. A claim ``dag_id`` binds a
+    token to one: it has to be this.
+    """
+    if found.get("dag_id", workflow) != workflow:
+        return False
+    more = (_OWN | {"dag_id"}) - said.keys()
+    claimed = {name: value for name, value in found.items() if name not in more}
+    try:
+        return same(_canonical(claimed), _canonical(said))
+    except RecursionError:  # nested so deeply that it was read, but can't be written
+        return False
 
 
 def _canonical(value: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
 from celeriac.api import auth
@@ -18,6 +19,7 @@ from celeriac.journal.database import Database
 CHALLENGE = 'Bearer realm="celeriac", Basic realm="celeriac", charset="UTF-8"'
 #: Till when a token without an end of its own is remembered: for good.
 FOR_GOOD = 1e11
+_USED = "it was used before"
 
 
 class Door:
@@ -39,7 +41,10 @@ class Door:
             return await run_in_threadpool(self._of_key, token)
         if self.rules is None:
             raise auth.refused("no such key, and no other tokens are taken here")
-        return auth.caller(auth.claims(token, self.rules))
+        found = auth.claims(token, self.rules)
+        if auth.is_order(found):  # it has been sent where others may have read it, and lets in for what it asks alone
+            raise auth.refused("it signs an order, and is good for that alone")
+        return auth.caller(found)
 
     def _of_key(self, token: str) -> Caller:
         wanted = auth.digest(token)
@@ -49,15 +54,24 @@ class Door:
             raise auth.refused("no such key")
         return Caller(row.name, auth.scopes(row.scopes))
 
-    def use_once(self, claims: dict[str, Any]) -> None:
-        """Have a token that names itself (``jti``) be of no more use; raises a 403 when it was used before."""
+    def refuse_used(self, claims: dict[str, Any]) -> None:
+        """Raise a 403 for a token that names itself (``jti``) and was used before."""
         name = claims.get("jti")
         if name is None:
             return
-        with self._database.begin() as connection:
-            new = callers.use_token(connection, auth.digest(str(name)), float(claims.get("exp") or FOR_GOOD))
-        if not new:
-            raise auth.refused("it was used before")
+        with self._database.read() as connection:
+            used = callers.is_used(connection, auth.digest(str(name)))
+        if used:
+            raise auth.refused(_USED)
+
+    def use_once(self, connection: Connection, claims: dict[str, Any]) -> None:
+        """Have a token that names itself be of no more use; raises a 403 when it was used before.
+
+        Whatever else is done in this transaction is done once: of two requests with a token one waits, and is refused.
+        """
+        name = claims["jti"]
+        if not callers.use_token(connection, auth.digest(str(name)), float(claims.get("exp") or FOR_GOOD)):
+            raise auth.refused(_USED)
 
 
 def of(request: Request) -> Door:
@@ -74,10 +88,15 @@ def needs(scope: str) -> Callable[[Request], Awaitable[Caller]]:
         if found is None:
             raise unknown()
         if not found.may(scope):
-            raise HttpError(403, f"this needs the scope '{scope}', which the token has not")
+            raise lacking(scope)
         return found
 
     return known
+
+
+def lacking(scope: str) -> HttpError:
+    """Return the error for a caller without a scope."""
+    return HttpError(403, f"this needs the scope '{scope}', which the token has not")
 
 
 def unknown() -> HttpError:

@@ -52,6 +52,11 @@ def _add(args: argparse.Namespace) -> int:
         raise UsageError(f"--scope is {args.scope!r}: some of {', '.join(auth.SCOPES)} were expected")
     if not args.name or len(args.name) > 255 or not args.name.isprintable():
         raise UsageError(f"the name is {args.name!r}: 1 to 255 characters that can be printed were expected")
+    if args.name == auth.UNNAMED:
+        raise UsageError(
+            f"the name is {args.name!r}, as those are called who sign without a name",
+            hint="their runs are seen with the scope admin",
+        )
     key = auth.new_key()
     with journal() as (_, database), database.begin() as connection:
         new = callers.add_key(connection, args.name, auth.digest(key), sorted(set(wanted)))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import secrets
+import time
 import urllib.parse
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +22,8 @@ Standard output is the run's id and nothing else.
 """
 #: Seconds that the server has to answer: it loads the document before.
 TIMEOUT = 300
+#: Seconds that a signature is good for: till the order is taken, with clocks that differ.
+LIFETIME = 600
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +52,7 @@ def main(args: argparse.Namespace, runtime: Any) -> int:
     if args.token:
         headers["Authorization"] = f"Bearer {_read(args.token, '--token').strip()}"
     if args.key:
-        body["token"] = _signed(body, _read(args.key, "--key"), args.algorithm)
+        body["token"] = _signed(body, args.dag_id, _read(args.key, "--key"), args.algorithm)
     print(_post(args.url, args.dag_id, body, headers), flush=True)
     return 0
 
@@ -60,11 +64,14 @@ def _read(path: str, option: str) -> str:
         raise UsageError(f"{option} names {path}, which can't be read: {error}") from error
 
 
-def _signed(body: dict[str, str], key: str, algorithm: str) -> str:
+def _signed(body: dict[str, str], workflow: str, key: str, algorithm: str) -> str:
+    """Return a token that is good for this order alone: once, for a while, and for no other workflow."""
     import jwt
 
+    now = int(time.time())
+    own = {"dag_id": workflow, "iat": now, "exp": now + LIFETIME, "jti": secrets.token_hex(16)}
     try:
-        return jwt.encode(dict(body), key if "-----BEGIN" in key else key.strip(), algorithm)
+        return jwt.encode({**body, **own}, key if "-----BEGIN" in key else key.strip(), algorithm)
     except (jwt.PyJWTError, ValueError, TypeError, NotImplementedError) as error:
         raise UsageError(f"--key can't sign by {algorithm}: {error}") from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from celeriac.journal.database import now
 from celeriac.journal.tables import Record, keys, tokens
@@ -40,3 +40,11 @@ def use_token(connection: Connection, jti: str, expires: float) -> bool:
     """Note that a token was used; False when it was before. Those that have expired are forgotten."""
     connection.execute(delete(tokens).where(tokens.c.expires < now() - 60))
     return insert_new(connection, tokens, jti=jti, expires=expires)
+
+
+def is_used(connection: Connection, jti: str) -> bool:
+    """Whether a token was used. It may be used by another by the time this is known: :func:`use_token` decides."""
+    return connection.execute(_USED, {"jti": jti}).first() is not None
+
+
+_USED = select(tokens.c.jti).where(tokens.c.jti == bindparam("jti"))

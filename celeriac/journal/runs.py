@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, case, func, or_, select, update
 
 from celeriac.journal.database import now
 from celeriac.journal.tables import Record, attempts, documents, nodes, runs
@@ -145,15 +145,51 @@ def of_workflow(
     caller: str | None = None,
     workflow: str | None = None,
     states: Sequence[RunState] | None = None,
+    between: tuple[float, float] | None = None,
 ) -> Sequence[Record]:
-    """Return the runs of a workflow that was asked for by its name (None: of any), newest first."""
+    """Return the runs of a workflow that was asked for by its name (None: of any), newest first.
+
+    ``between``: only those that were created from the first to the second of two times.
+    """
     named = runs.c.workflow.is_not(None) if workflow is None else runs.c.workflow == workflow
     statement = select(*_PAGE, runs.c.document).where(named)
     if caller is not None:
         statement = statement.where(runs.c.caller == caller)
     if states is not None:
         statement = statement.where(runs.c.state.in_(list(states)))
+    if between is not None:
+        statement = statement.where(runs.c.created.between(*between))
     return connection.execute(statement.order_by(runs.c.created.desc(), runs.c.id.desc()).limit(limit)).all()
+
+
+#: Ids that one statement names, at most.
+_MANY = 500
+# Built once: the clients of CWL-Airflow ask it each time that they look after a run.
+_OF_IDS = select(*_PAGE, runs.c.document).where(runs.c.id.in_(bindparam("ids", expanding=True)))
+
+
+def of_ids(connection: Connection, ids: Sequence[str]) -> list[Record]:
+    """Return the runs with these ids that are there, in no order."""
+    found: list[Record] = []
+    for start in range(0, len(ids), _MANY):
+        found += connection.execute(_OF_IDS, {"ids": list(ids[start : start + _MANY])}).all()
+    return found
+
+
+def workflows(connection: Connection) -> list[str]:
+    """Return the names of the workflows that runs were asked for by."""
+    return list(connection.execute(_WORKFLOWS).scalars())
+
+
+def _workflows() -> Select[Any]:
+    """Each name is looked up in the index after the one before it: DISTINCT would read all runs' names."""
+    names = select(func.min(runs.c.workflow).label("name")).cte("names", recursive=True)
+    after = select(func.min(runs.c.workflow)).where(runs.c.workflow > names.c.name).scalar_subquery()
+    names = names.union_all(select(after).where(names.c.name.is_not(None)))
+    return select(names.c.name).where(names.c.name.is_not(None))
+
+
+_WORKFLOWS = _workflows()
 
 
 # Built once: clients that watch runs ask nothing else.

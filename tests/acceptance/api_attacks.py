@@ -251,7 +251,7 @@ def old_routes(keys: Keys) -> list[Attack]:
         post("claims of another run", 403, claims={"run_id": "two", "conf": "{}"}),
         post("claims with less in them", 403, claims={"run_id": "one"}),
         post("a body that somebody else signed", 403, key=keys.own),
-        Attack("an unsigned body", 401, "POST", f"{DAGS}/dags/known/dag_runs", {}, {"run_id": "one", "conf": "{}"}),
+        Attack("an unsigned body", 403, "POST", f"{DAGS}/dags/known/dag_runs", {}, {"run_id": "one", "conf": "{}"}),
         post("a workflow's name that climbs", 404, dag="..%2fknown"),
         post("a hidden workflow", 400, dag=".known"),
         post("a run's name that climbs", 400, run="../../x"),

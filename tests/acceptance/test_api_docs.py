@@ -62,7 +62,7 @@ def test_every_example(server: Server) -> None:
 def test_what_trigger_says_when_it_is_refused(server: Server) -> None:
     desk = server.site.desk
     done = desk("trigger", "--url", server.url, "-d", "count", code=1)
-    assert "refused it (401)" in done.stderr
+    assert "refused it (403)" in done.stderr
     (desk.directory / "token").write_text(server.token or "")
     done = desk("trigger", "--url", server.url, "-d", "none", "--token", "token", code=1)
     assert "refused it (404): there is no workflow 'none'" in done.stderr

@@ -152,7 +152,7 @@ def test_no_bytes_behind_a_header_are_a_token(body: bytes) -> None:
             auth.claims(f"{header}.{middle}.", rules())
 
 
-@pytest.mark.parametrize("name", [None, "", 7, "x" * 256, "a\nb", ["alice"]])
+@pytest.mark.parametrize("name", [None, "", 7, "x" * 256, "a\nb", ["alice"], auth.UNNAMED])
 def test_a_token_names_somebody(name: Any) -> None:
     with pytest.raises(HttpError, match="'sub'"):
         auth.caller({"sub": name})
@@ -271,9 +271,43 @@ BODY = {"run_id": "one", "conf": '{"job": {}}'}
         ({**BODY, "run_id": "two"}, False),
         ({**BODY, "conf": '{"job": {"x": 1}}'}, False),
         ({"run_id": "one"}, False),
+        ({**BODY, "dag_id": "align"}, True),
         ({**BODY, "dag_id": "x"}, False),
+        ({**BODY, "dag_id": None}, False),
+        ({**BODY, "more": 1}, False),
         ({}, False),
     ],
 )
 def test_claims_are_the_body(claims: dict[str, Any], expected: bool) -> None:
-    assert auth.tells(claims, BODY) is expected
+    assert auth.tells(claims, BODY, "align") is expected
+
+
+@given(st.dictionaries(st.sampled_from([*BODY, "dag_id", "exp", "sub", "more"]), st.sampled_from(["align", "b", None])))
+def test_what_is_said_is_claimed_all_of_it(said: dict[str, Any]) -> None:
+    elsewhere = said.get("dag_id", "align") != "align"
+    assert auth.tells(said, said, "align") is not elsewhere
+    for name in said:
+        rest = {key: value for key, value in said.items() if key != name}
+        assert not auth.tells(rest, said, "align")
+        assert not auth.tells({**said, name: "forged"}, said, "align")
+
+
+def test_a_body_that_is_nested_too_deeply_is_not_told() -> None:
+    deep: Any = 1
+    for _ in range(200_000):
+        deep = [deep]
+    assert not auth.tells({"conf": deep}, {"conf": deep}, "align")
+
+
+@pytest.mark.parametrize(
+    ("claims", "expected"),
+    [
+        (BODY, True),
+        ({"sub": "alice", "scope": "submit", "run_id": "one"}, True),
+        ({"conf": None}, True),
+        ({"workflow_content": "", "workflow_data": {}}, True),
+        ({"sub": "alice", "scope": "submit", "jti": "1", "dag_id": "align"}, False),
+    ],
+)
+def test_an_order_is_told_from_a_token_to_get_in_with(claims: dict[str, Any], expected: bool) -> None:
+    assert auth.is_order(claims) is expected

@@ -110,6 +110,25 @@ class CallersContract:
 
         assert found() == ["3", "2", "1"] and found(caller="alice") == ["2", "1"]
         assert found(workflow="v", caller="alice") == [] and found(states=[RunState.SUCCESS]) == ["1"]
+        assert found(between=(2.0, 3.0)) == ["3", "2"] and found(between=(1.1, 1.9)) == []
+
+    def test_runs_by_their_ids(self, database: Database) -> None:
+        put(database, "1", "alice", workflow="w")
+        put(database, "2")
+        many = [f"none{number}" for number in range(1200)]
+        with database.read() as connection:
+            assert runs.of_ids(connection, []) == [] == runs.of_ids(connection, many)
+            found = runs.of_ids(connection, ["2", *many, "1"])
+        assert {(row.id, row.caller, row.document) for row in found} == {("1", "alice", "d"), ("2", None, "d")}
+
+    def test_the_names_of_workflows(self, database: Database) -> None:
+        with database.read() as connection:
+            assert runs.workflows(connection) == []
+        for number, name in enumerate(("w", None, "a b", "w", "W", "a-b", "\N{GREEK SMALL LETTER OMEGA}", "w")):
+            put(database, str(number), workflow=name)
+        with database.read() as connection:
+            found = runs.workflows(connection)
+        assert sorted(found) == sorted({"w", "W", "a b", "a-b", "\N{GREEK SMALL LETTER OMEGA}"})
 
     def test_keys(self, database: Database) -> None:
         with database.begin() as connection:
@@ -127,7 +146,9 @@ class CallersContract:
     def test_a_token_is_used_once_till_it_expires(self, database: Database) -> None:
         with database.begin() as connection:
             later = views.clock(connection) + 1000
+            assert not callers.is_used(connection, "t")
             assert callers.use_token(connection, "t", later) and not callers.use_token(connection, "t", later)
+            assert callers.is_used(connection, "t") and not callers.is_used(connection, "other")
             assert callers.use_token(connection, "old", later - 2000)
             assert callers.use_token(connection, "other", later)  # it forgets those that have expired
             assert callers.use_token(connection, "old", later)

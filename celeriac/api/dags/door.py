@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from sqlalchemy import Connection
+from starlette.concurrency import run_in_threadpool
 
 from celeriac.api import auth, door, service
-from celeriac.api.auth import Caller
+from celeriac.api.auth import UNNAMED, Caller
+from celeriac.api.door import Door
 from celeriac.api.errors import HttpError
 
-#: Who has signed a body, but does not say who it is.
-UNNAMED = "unnamed"
+#: Uses up an order's token in a transaction of the journal; raises a 403 when it was used before.
+Use = Callable[[Connection], None]
 
 
 async def reader(request: Request) -> Caller:
@@ -27,26 +33,67 @@ async def reader(request: Request) -> Caller:
 Reader = Annotated[Caller, Depends(reader)]
 
 
-async def signer(request: Request, scope: str, token: Any, said: dict[str, Any]) -> tuple[Caller, dict[str, Any]]:
-    """Return who asks for something, and the claims of a token in the body.
+async def signer(
+    request: Request, scope: str, token: Any, said: dict[str, Any], workflow: str
+) -> tuple[Caller, Use | None]:
+    """Return who asks for something of a workflow, and what uses up a token in the body that is to be used once.
 
-    The old clients sign exactly what they ask for (``said``); that is a permission in itself. Raises a 401 or 403.
+    The old clients sign exactly what they ask for (``said``); that is a permission in itself. Raises a 403: with the
+    words of the old system where something is wrong with what was signed, or nothing was.
     """
     entry = door.of(request)
     if token is None or token == "" or not entry.guarded:
-        return await door.needs(scope)(request), {}
+        return await _known(request, scope), None
+    with _verifying():
+        claims = _claims(entry, token, said, workflow)
+        caller = _named(claims)
+        await run_in_threadpool(entry.refuse_used, claims)
+    if not caller.may(scope):
+        raise door.lacking(scope)
+    return caller, None if claims.get("jti") is None else partial(_use, entry, claims)
+
+
+async def _known(request: Request, scope: str) -> Caller:
+    """Return who asks, by the header; the old clients know no 401."""
+    try:
+        return await door.needs(scope)(request)
+    except HttpError as error:
+        if error.status != 401:
+            raise
+        raise _unverified(error.message) from error
+
+
+def _claims(entry: Door, token: Any, said: dict[str, Any], workflow: str) -> dict[str, Any]:
     if not isinstance(token, str) or entry.rules is None:
-        raise _unverified()
+        raise HttpError(403, "no signed bodies are taken here")
     claims = auth.claims(token, entry.rules)
-    if not auth.tells(claims, said):
-        raise _unverified()
-    named = auth.caller({"sub": UNNAMED, **claims})
+    # one that names no run would be good for any number of them, and so would the token of another service be
+    named = "run_id" in claims or "workflow_data" in claims
+    if not named or not auth.tells(claims, said, workflow):
+        raise HttpError(403, "the token's claims are not what is asked for")
+    return claims
+
+
+def _named(claims: dict[str, Any]) -> Caller:
     if "scope" not in claims:
-        named = Caller(named.name, frozenset({"read", "submit", "cancel"}))
-    if not named.may(scope):
-        raise HttpError(403, f"this needs the scope '{scope}', which the token has not")
-    return named, claims
+        name = auth.caller(claims).name if "sub" in claims else UNNAMED
+        return Caller(name, frozenset({"read", "submit", "cancel"}))
+    return auth.caller(claims) if "sub" in claims else Caller(UNNAMED, auth.scopes(claims["scope"]))
 
 
-def _unverified() -> HttpError:
-    return HttpError(403, "Failed to verify data")
+def _use(entry: Door, claims: dict[str, Any], connection: Connection) -> None:
+    with _verifying():
+        entry.use_once(connection, claims)
+
+
+@contextmanager
+def _verifying() -> Iterator[None]:
+    """Whatever is wrong with what was signed is told in the words of the old system."""
+    try:
+        yield
+    except HttpError as error:
+        raise _unverified(error.message) from error
+
+
+def _unverified(why: str) -> HttpError:
+    return HttpError(403, f"Failed to verify data: {why}")

@@ -11,12 +11,12 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
 
 from celeriac.api import door, service
-from celeriac.api.auth import Caller
 from celeriac.api.dags import job, names, states, trigger, views
 from celeriac.api.dags.door import Reader, signer
 from celeriac.api.errors import HttpError
 from celeriac.api.wes.form import LONGEST, Parser
 from celeriac.api.wes.models import ErrorResponse
+from celeriac.api.wes.request import parse
 from celeriac.api.wes.routes import ERRORS
 from celeriac.errors import InputError
 
@@ -29,7 +29,7 @@ router = APIRouter(prefix="/api/experimental", responses=ERRORS, tags=["CWL-Airf
 
 
 class Trigger(BaseModel):
-    """A run that is asked for; ``token`` is a JWT whose claims are ``run_id`` and ``conf``."""
+    """A run that is asked for; ``token`` is a JWT whose claims are the rest of the body, all of it."""
 
     run_id: str
     conf: str | dict[str, Any] | None = Field(None, description='JSON: {"job": {...}}')
@@ -137,15 +137,22 @@ async def list_dags(request: Request, caller: Reader, dag_ids: str | None = None
                             "workflow_content": {"type": "string", "description": "base64 of one compressed by zlib"},
                         },
                     }
-                }
+                },
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "properties": {"workflow_content": {"type": "string"}},
+                        "required": ["workflow_content"],
+                    }
+                },
             },
         }
     },
 )
-async def add_dag(request: Request, caller: door.Submitter, dag_id: str) -> Any:
-    """Take a workflow in: from then on it is run by its name."""
+async def add_dag(request: Request, caller: door.Submitter, dag_id: str | None = None) -> Any:
+    """Take a workflow in: from then on it is run by its name; without one it is given one."""
     known = service.of(request)
-    name = names.workflow(dag_id)
+    name = trigger.new_workflow() if dag_id is None else names.workflow(dag_id)
     text = await _document(request)
     place = await to_thread.run_sync(trigger.add, known, caller, name, text, limiter=known.loads)
     return {"dag_id": name, "dag_path": place.name, "cwl_path": place.name}
@@ -156,33 +163,27 @@ async def add_and_trigger(request: Request, body: Whole) -> Any:
     """Take a workflow in and run it; a run of that name which is open is stopped first."""
     known = service.of(request)
     data = body.workflow_data
-    said = body.model_dump(exclude={"token"}, exclude_unset=True)
-    caller, claims = await signer(request, "submit", body.token, said)
+    caller, use = await signer(request, "submit", body.token, await _said(request), data.dag_id)
     name, text = names.workflow(data.dag_id), names.content(body.workflow_content)
     wanted = trigger.Wanted(name, names.run(data.run_id), job.read(data.conf))
 
-    def start() -> str:
-        door.of(request).use_once(claims)
-        trigger.add(known, caller, name, text)
-        return trigger.trigger(known, caller, wanted, again=True)
-
-    return views.new(known, await to_thread.run_sync(start, limiter=known.loads))
+    run = await to_thread.run_sync(trigger.trigger_again, known, caller, wanted, text, use, limiter=known.loads)
+    return views.new(known, run)
 
 
 @router.post("/dags/{dag_id}/dag_runs", response_model=NewRun, response_model_exclude_none=True, responses=_MORE)
 async def trigger_dag(request: Request, dag_id: str, body: Trigger) -> Any:
     """Run a workflow, or stop a run (``clean_dag_run``)."""
-    said = body.model_dump(exclude={"token"}, exclude_unset=True)
-    return await _start(request, dag_id, body.run_id, body.conf, body.token, said)
+    return await _start(request, dag_id, body.run_id, body.conf, body.token, await _said(request))
 
 
 @router.post("/dag_runs", response_model=NewRun, response_model_exclude_none=True, responses=_MORE)
 async def trigger_by_query(
-    request: Request, dag_id: str, run_id: str, conf: str | None = None, token: str | None = None
+    request: Request, dag_id: str, run_id: str | None = None, conf: str | None = None, token: str | None = None
 ) -> Any:
-    """Run a workflow; all that is asked for is in the query."""
-    said = {"run_id": run_id, **({} if conf is None else {"conf": conf})}
-    return await _start(request, dag_id, run_id, conf, token, said)
+    """Run a workflow; all that is asked for is in the query. A run without a name is given one."""
+    said = {name: value for name, value in request.query_params.items() if name not in ("dag_id", "token")}
+    return await _start(request, dag_id, trigger.new_run() if run_id is None else run_id, conf, token, said)
 
 
 @router.get("/dag_runs", response_model=Runs)
@@ -204,35 +205,39 @@ def list_runs(
     if dag_id == names.STOP:
         found = views.stops_of(known, caller, run_id)
     else:
-        found = views.runs_of(known, caller, dag_id, run_id, state)
+        found = views.runs_of(known, caller, views.Asked(dag_id, run_id, execution_date, state))
     wanted = [row for row in found if execution_date in (None, row["execution_date"]) and state in (None, row["state"])]
     return {"dag_runs": wanted}
+
+
+async def _said(request: Request) -> dict[str, Any]:
+    """Return the body as it came, less its token: the old clients sign what we don't know of, too."""
+    return {name: value for name, value in (await request.json()).items() if name != "token"}
 
 
 async def _start(request: Request, workflow: str, run: str, conf: Any, token: Any, said: dict[str, Any]) -> Any:
     known = service.of(request)
     stops = workflow == names.STOP
-    caller, claims = await signer(request, "cancel" if stops else "submit", token, said)
+    caller, use = await signer(request, "cancel" if stops else "submit", token, said, workflow)
     name, values = names.run(run), job.read(conf)
 
     def start() -> dict[str, Any]:
-        door.of(request).use_once(claims)
         if stops:
-            trigger.stop(known, caller, name, values)
+            trigger.stop(known, caller, name, values, use)
             return views.stops_of(known, caller, name)[0] | {"message": f"Created {names.STOP} {name}"}
-        return views.new(known, _run(known, caller, trigger.Wanted(names.workflow(workflow), name, values)))
+        wanted = trigger.Wanted(names.workflow(workflow), name, values)
+        return views.new(known, trigger.trigger(known, caller, wanted, use))
 
     return await to_thread.run_sync(start, limiter=None if stops else known.loads)
 
 
-def _run(known: service.Service, caller: Caller, wanted: trigger.Wanted) -> str:
-    return trigger.trigger(known, caller, wanted)
-
-
 async def _document(request: Request) -> str:
-    """Return the document in a form: a file, or a text as :func:`.names.content` reads it."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "multipart/form-data":
-        raise HttpError(400, "the body is no form: multipart/form-data was expected")
+    """Return the document in a form, a file or a text as :func:`.names.content` reads it; or in JSON, such a text."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json":
+        return await _document_in_json(request)
+    if kind != "multipart/form-data":
+        raise HttpError(400, "the body is no form: multipart/form-data was expected, or application/json")
     try:
         form = await Parser(request.headers, request.stream(), max_files=2, max_fields=4, max_part_size=LONGEST).parse()
     except MultiPartException as error:
@@ -249,3 +254,18 @@ async def _document(request: Request) -> str:
         raise InputError("the workflow is no text in UTF-8") from error
     finally:
         await form.close()
+
+
+async def _document_in_json(request: Request) -> str:
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > LONGEST:
+            raise HttpError(413, f"the body has more than {LONGEST} bytes")
+    try:
+        found = parse("the body", body.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise InputError("the body is no text in UTF-8") from error
+    if not isinstance(found, dict):
+        raise InputError("the body is no JSON object")
+    return names.content(found.get("workflow_content"))

@@ -60,6 +60,15 @@ def stop_state(created: float, target: str | None, ended: float | None, now: flo
     return "failed" if (ended or now) - created > PATIENCE else "running"
 
 
+def instant(text: str) -> float | None:
+    """Return the time of the journal that :func:`moment` wrote; None for a text that is none."""
+    try:
+        found = datetime.fromisoformat(text)
+        return found.replace(tzinfo=found.tzinfo or UTC).timestamp()
+    except ValueError:
+        return None
+
+
 def moment(seconds: float | None) -> str | None:
     """Return a time of the journal as Airflow writes it."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()

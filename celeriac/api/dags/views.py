@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
 
 from celeriac.api.auth import Caller
-from celeriac.api.dags import names, states
+from celeriac.api.dags import named, names, states
 from celeriac.api.service import Service
 from celeriac.api.wes.submit import document
 from celeriac.document.outside import Outside
@@ -21,6 +22,18 @@ from celeriac.notify.progress import Part, done
 from celeriac.states import NodeState, RunState
 
 MOST = 1000
+#: Seconds that a time which was written may differ by from the one in the journal.
+_ROUNDED = 1e-3
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which runs are asked for; None: any."""
+
+    workflow: str | None = None
+    run: str | None = None
+    date: str | None = None  # execution_date, as it was told
+    state: str | None = None
 
 
 def steps(service: Service, name: str) -> list[str]:
@@ -29,10 +42,15 @@ def steps(service: Service, name: str) -> list[str]:
     if place is None:
         return []
     try:
-        graph = service.engine.documents.load(str(place), outside=Outside(service.access(""))).graph
-    except CeleriacError:
+        stat = place.stat()
+        stamp = (place, stat.st_ino, stat.st_mtime_ns, stat.st_size)
+        known = service.steps.get(name)
+        if known is None or known[0] != stamp:
+            graph = service.engine.documents.load(str(place), outside=Outside(service.access(""))).graph
+            known = service.steps[name] = (stamp, list(graph.steps or {}))
+    except (CeleriacError, OSError):
         return []
-    return list(graph.steps or {})
+    return known[1]
 
 
 def new(service: Service, run: str) -> dict[str, Any]:
@@ -43,15 +61,37 @@ def new(service: Service, run: str) -> dict[str, Any]:
     return _head(row) | {"message": f"Created {_name(row)} {_run_id(row)}"}
 
 
-def runs_of(
-    service: Service, caller: Caller, workflow: str | None, run: str | None, state: str | None
-) -> list[dict[str, Any]]:
+def runs_of(service: Service, caller: Caller, asked: Asked) -> list[dict[str, Any]]:
     """Return runs of a caller's, newest first."""
-    wanted = states.of_words(state) if state else None
     with service.engine.database.read() as connection:
-        rows = runs.of_workflow(connection, MOST, caller=caller.sees, workflow=workflow, states=wanted)
-        found = [row for row in rows if run in (None, _run_id(row))]
-        return [_whole(service, connection, row) for row in found]
+        find = _listed if asked.run is None else _named
+        return [_whole(service, connection, row) for row in find(connection, caller, asked)]
+
+
+def _listed(connection: Connection, caller: Caller, asked: Asked) -> list[Record]:
+    words = states.of_words(asked.state) if asked.state else None
+    between = None
+    if asked.date is not None:
+        time = states.instant(asked.date)
+        if time is None:
+            return []
+        between = time - _ROUNDED, time + _ROUNDED
+    rows = runs.of_workflow(
+        connection, MOST, caller=caller.sees, workflow=asked.workflow, states=words, between=between
+    )
+    return [row for row in rows if asked.date in (None, states.moment(row.created))]
+
+
+def _named(connection: Connection, caller: Caller, asked: Asked) -> list[Record]:
+    """Return the runs of one name. Clients ask again and again: what other runs there are costs them nothing."""
+    workflows = runs.workflows(connection) if asked.workflow is None else [asked.workflow]
+    return [
+        row
+        for row in named.find(connection, asked.run or "", workflows)
+        if caller.sees in (None, row.caller)
+        and asked.date in (None, states.moment(row.created))
+        and asked.state in (None, states.run_state(row.state))
+    ]
 
 
 def stops_of(service: Service, caller: Caller, run: str | None) -> list[dict[str, Any]]:

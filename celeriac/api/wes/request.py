@@ -108,7 +108,7 @@ def parse(name: str, text: str) -> Any:
 
 
 def check_values(name: str, value: Any) -> None:
-    """Raise :class:`~celeriac.errors.InputError` for what is nested too deeply, and for texts and numbers that are none.
+    """Raise :class:`~celeriac.errors.InputError` for what is nested too deeply, for texts and numbers that are none.
 
     A number such as 1e999 is an infinity once it is read, which JSON has no word for.
     """
