@@ -9,7 +9,7 @@ from fastapi.responses import PlainTextResponse
 
 import celeriac
 from celeriac.api import auth, errors
-from celeriac.api.bounds import Bounds
+from celeriac.api.bounds import Bounds, forms
 from celeriac.api.dags.routes import router as dags
 from celeriac.api.door import Door
 from celeriac.api.service import Service
@@ -61,5 +61,11 @@ def create(engine: Engine, settings: Settings, *, guarded: bool = True) -> FastA
         """Tell people how to get in."""
         return _AUTH
 
-    app.add_middleware(Bounds, most=settings.api_max_body, patience=settings.api_timeout, open_to_all=not guarded)
+    app.add_middleware(
+        Bounds,
+        most=settings.api_max_body,
+        patience=settings.api_timeout,
+        open_to_all=not guarded,
+        forms=forms(routers),
+    )
     return app

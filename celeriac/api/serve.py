@@ -48,6 +48,7 @@ def bind(host: str, port: int) -> socket.socket:
 def serve(runtime: Any, settings: Settings, listening: socket.socket, *, guarded: bool, workers: int) -> None:
     """Serve until SIGTERM or SIGINT; requests that are under way then come to their end."""
     raise_limit()
+    leave_deaf(listening, settings.api_timeout)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
     make: Callable[[], FastAPI] = functools.partial(application, runtime, settings, guarded)
     config = uvicorn.Config(
@@ -95,6 +96,14 @@ def raise_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def leave_deaf(listening: socket.socket, patience: float) -> None:
+    """Have the kernel end connections whose client has taken nothing for so many seconds.
+
+    uvicorn would wait for ever: to say that something went wrong, and to have said all before it closes.
+    """
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(min(patience * 1000, 2**31 - 1)))
+
+
 class Waiting:
     """Connections whose request is not whole yet. The oldest goes when there are too many."""
 
@@ -115,10 +124,10 @@ class Waiting:
 
 
 class Patient(H11Protocol):
-    """A connection that has to bring the head of its first request in time.
+    """A connection that has to bring the head of each request in time.
 
-    uvicorn times only what comes after a request. Slow connections hold no more than their number, and others'
-    requests are not kept from coming.
+    uvicorn times only the pause between two requests, and no more once a byte of the next is there. Slow connections
+    hold no more than their number, and others' requests are not kept from coming.
     """
 
     def __init__(self, waiting: int, patience: float, **others: Any) -> None:
@@ -133,19 +142,34 @@ class Patient(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request."""
         super().connection_made(transport)
-        self._waiting.add(self)
-        self._timer = self.loop.call_later(self._patience, transport.abort)
+        self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
         self._arrived()
         super().connection_lost(exc)
 
-    def handle_events(self) -> None:
-        """Handle what came: a head that is not whole yet ends no waiting."""
-        super().handle_events()
-        if self.cycle is not None:
+    def data_received(self, data: bytes) -> None:
+        """Handle what came."""
+        super().data_received(data)
+        self._look()
+
+    def on_response_complete(self) -> None:
+        """Go on with what came meanwhile. If nothing did, the pause between two requests is uvicorn's to time."""
+        super().on_response_complete()
+        if self.conn.trailing_data[0]:
+            self._look()
+
+    def _look(self) -> None:
+        """Wait, unless a request is open: for more of a head, or of what was answered before it was whole."""
+        if self.cycle is not None and not self.cycle.response_complete:
             self._arrived()
+        elif self._timer is None and not self.transport.is_closing():
+            self._wait()
+
+    def _wait(self) -> None:
+        self._waiting.add(self)
+        self._timer = self.loop.call_later(self._patience, self.transport.abort)
 
     def _arrived(self) -> None:
         self._waiting.remove(self)

@@ -33,7 +33,8 @@ class Service:
         self.engine = engine
         self.settings = settings
         self.loads = CapacityLimiter(settings.api_loads)
-        self.steps: dict[str, tuple[Any, list[str]]] = {}  # by workflow, with what its file was like: to load it takes long
+        #: By workflow, with what its file was like: to load it takes long.
+        self.steps: dict[str, tuple[Any, list[str]]] = {}
         self.workflows = Path(settings.api_workflows).expanduser().absolute() if settings.api_workflows else None
 
     @property

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import resource
+import select
 import signal
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -21,6 +23,14 @@ from tests.acceptance.workers import Site, until
 
 SECRET = "a secret that is long enough for tokens"
 HS = {"CELERIAC_API_JWT_ALGORITHMS": "HS256"}
+GUARDED = {"api_jwt_key": SECRET, "api_jwt_algorithms": "HS256"}
+OLD = "/api/experimental"
+FORM = {"Content-Type": "multipart/form-data; boundary=b"}
+#: Seconds that a server waits which waits for a moment only.
+HASTE = 2
+#: A request that needs no token, and a part of one.
+INFO = f"GET {ROOT}/service-info HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+PART, REST = b"GET / HTTP/1.1\r\nX-", b"x: y\r\nHost: x\r\n\r\n"
 IN = {"class": "File", "location": "in.txt"}
 ALL = {"copy.cwl": COPY, "in.txt": "some words\n"}
 
@@ -48,7 +58,15 @@ def server(site: Site) -> Iterator[Server]:
 def guarded(site: Site) -> Iterator[Server]:
     """A server that takes keys and tokens; it is reached from elsewhere too, and has several processes."""
     options = ("--host", "0.0.0.0", "--workers", "2")
-    with serving(site, *options, api_jwt_key=SECRET, api_jwt_algorithms="HS256") as found:
+    with serving(site, *options, **GUARDED) as found:
+        yield found
+    site.show_logs()
+
+
+@pytest.fixture(scope="module")
+def hasty(site: Site) -> Iterator[Server]:
+    """A server that waits for its clients a moment only."""
+    with serving(site, "--workers", "1", **GUARDED, api_timeout=str(HASTE)) as found:
         yield found
     site.show_logs()
 
@@ -316,30 +334,108 @@ def test_a_page_in_a_browser_does_not_get_in(site: Site, tmp_path: Path) -> None
 
 def test_large_requests_and_slow_clients(site: Site) -> None:
     bounds = {"api_max_body": "100000", "api_max_attachments": "3", "api_timeout": "0.5", "api_waiting": "20"}
-    with serving(site, "--workers", "1", api_jwt_key=SECRET, api_jwt_algorithms="HS256", **bounds) as server:
+    with serving(site, "--workers", "1", **GUARDED, **bounds) as server:
         me = server.who(token())
         me.submit("copy.cwl", {**ALL, "big": "x" * 200_000}, params={"file": IN}, code=413)
         me.submit("copy.cwl", {str(n): "" for n in range(4)}, code=413)
         begin = b'--b\r\nContent-Disposition: form-data; name="workflow_attachment"; filename="x"\r\n\r\n'
         many = [begin, *[b"x" * 50_000] * 10]
-        form = {"Content-Type": "multipart/form-data; boundary=b"}
         untold = iter(many)  # its length is not told before
-        me.ask("POST", f"{ROOT}/runs", content=untold, headers=form, code=413)
-        address = server.url.removeprefix("http://").split(":")
-        slow = [socket.create_connection((address[0], int(address[1])), HANG) for _ in range(60)]
-        try:
+        me.ask("POST", f"{ROOT}/runs", content=untold, headers=FORM, code=413)
+        with _connected(server, 60) as slow:
             for connection in slow[:40]:
                 connection.sendall(b"GET / HT")
             begun = slow[-1]
             head = f"POST {ROOT}/runs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {me.token}\r\nContent-Length: 9\r\n"
-            begun.sendall(f"{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n--".encode())
+            begun.sendall(f"{head}Content-Type: {FORM['Content-Type']}\r\n\r\n--".encode())
             assert me.get("/runs")["runs"] is not None
             assert b" 408 " in begun.recv(4096)
             assert not any(_is_open(connection) for connection in slow[:40])
-        finally:
-            for connection in slow:
-                connection.close()
         assert me.get("/service-info")["id"]
+
+
+@pytest.mark.parametrize("path", [f"{OLD}/dags/x/dag_runs", f"{OLD}/dags/dag_runs"])
+@pytest.mark.parametrize("headers", [{"Content-Type": "application/json"}, FORM])
+def test_a_body_that_is_read_before_its_token_is_small(guarded: Server, path: str, headers: dict[str, str]) -> None:
+    pieces = [b'{"run_id": "', *[b"x" * (1 << 20)] * 9]
+    for content in (b"".join(pieces), iter(pieces)):  # with its length, and without
+        refused = guarded.ask("POST", path, content=content, headers=headers, code=413)
+        assert refused.headers["connection"] == "close" and refused.json()["status_code"] == 413
+    assert guarded.get("/service-info")["id"]
+
+
+#: What connections send that are slow after their first request: at once, and when that is answered.
+LATER = {
+    "a head after the answer": (INFO, PART),
+    "a head with the request before it": (INFO + PART, b""),
+    "a head with two requests before it": (INFO + INFO + PART, b""),
+}
+UNREAD = f"POST {ROOT}/runs HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize("kind", [*LATER, "a body after its answer"])
+def test_who_is_slow_after_the_first_request_has_as_long(hasty: Server, kind: str) -> None:
+    with _connected(hasty, 20, *LATER.get(kind, (UNREAD, b"x"))) as slow:
+        assert not any(_is_open(connection) for connection in slow)
+
+
+@pytest.mark.parametrize("kind", LATER)
+def test_who_is_slow_after_the_first_request_is_counted(site: Site, kind: str) -> None:
+    bounds = {"api_timeout": "100", "api_waiting": "5"}
+    with serving(site, "--workers", "1", **GUARDED, **bounds) as server, _connected(server, 20, *LATER[kind]) as slow:
+        until(lambda: len(select.select(slow, [], [], 0)[0]) >= 15 or None, "too many are kept")
+        closed = select.select(slow, [], [], 0)[0]
+        assert not any(_is_open(connection) for connection in closed)
+        left = [connection for connection in slow if connection not in closed]
+        assert len(left) == 5
+        for connection in left:
+            connection.sendall(REST)
+            _answers(connection, 1)
+
+
+def test_who_asks_for_nothing_just_now_is_not_slow(hasty: Server) -> None:
+    with _connected(hasty, 1, INFO + INFO + PART, REST) as (quick,):
+        _answers(quick, 1)
+        time.sleep(HASTE + 1)
+        quick.sendall(INFO)
+        _answers(quick, 1)
+
+
+def test_a_body_in_memory_that_does_not_come(hasty: Server) -> None:
+    head = f"POST {OLD}/dags/x/dag_runs HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    with _connected(hasty, 1) as (slow,):
+        slow.sendall(f"{head}Transfer-Encoding: chunked\r\n\r\n1\r\n{{\r\n".encode())
+        assert b" 408 " in (said := slow.recv(4096)) and b"connection: close" in said.lower()
+
+
+def test_who_takes_no_answers_is_left(hasty: Server) -> None:
+    with _connected(hasty, 1) as (deaf,), pytest.raises(ConnectionError):
+        deaf.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 200)  # more than all buffers hold
+        until(lambda: deaf.sendall(b"x"), "it is kept")
+
+
+@contextmanager
+def _connected(server: Server, number: int, first: bytes = b"", then: bytes = b"") -> Iterator[list[socket.socket]]:
+    """Connect so many times, and send ``first``, and ``then`` when that is answered; all are closed at the end."""
+    host, port = server.url.removeprefix("http://").split(":")
+    with ExitStack() as made:
+        found: list[socket.socket] = []
+        while len(found) < number:
+            found.append(made.enter_context(socket.create_connection((host, int(port)), HANG)))
+            found[-1].sendall(first)
+            _answers(found[-1], first.count(b"Host:"))
+            found[-1].sendall(then)
+        yield found
+
+
+def _answers(connection: socket.socket, number: int) -> None:
+    """Receive so many answers; their bodies are JSON."""
+    found = b""
+    while found.count(b"HTTP/1.1 ") < number or number and not found.endswith(b"}"):
+        piece = connection.recv(65536)
+        assert piece, f"it was closed after {found!r}"
+        found += piece
+    assert found.count(b"HTTP/1.1 ") == number
 
 
 def _is_open(connection: socket.socket) -> bool:
@@ -355,21 +451,16 @@ def test_ten_thousand_slow_connections(site: Site) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     number = min(10_000, hard - 500)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    slow: list[socket.socket] = []
     try:
-        with serving(site, api_jwt_key=SECRET, api_jwt_algorithms="HS256") as server:
-            me, (host, port) = server.who(token()), server.url.removeprefix("http://").split(":")
-            while len(slow) < number:
-                slow.append(socket.create_connection((host, int(port)), HANG))
-                slow[-1].sendall(b"GET / HTTP/1.1\r\nX-")
-                if len(slow) % 1000 == 0:
-                    me.get("/runs")
+        with serving(site, **GUARDED) as server, ExitStack() as slow:
+            me = server.who(token())
+            for _ in range(number // 1000):
+                slow.enter_context(_connected(server, 1000, then=PART))
+                me.get("/runs")
             run = me.submit("copy.cwl", ALL, params={"file": IN})["run_id"]
             assert me.ended(run) == "COMPLETE"
             assert len(os.listdir(f"/proc/{server.process}/fd")) < 1500  # CELERIAC_API_WAITING, and what else is open
     finally:
-        for connection in slow:
-            connection.close()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
