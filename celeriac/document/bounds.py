@@ -43,6 +43,7 @@ class Budget:
     files: int = FILES
     seen: set[str] = field(default_factory=set)
     imports: dict[str, set[str]] = field(default_factory=dict)  # file's name -> names of files
+    depths: dict[str, int] = field(default_factory=dict)  # file's name -> files above it, by the longest way
 
     def spend(self, uri: str, text: str) -> None:
         """Count one file; raises :class:`~celeriac.errors.DocumentError` where it is too much."""
@@ -60,18 +61,23 @@ class Budget:
         """Note what a file imports; raises :class:`~celeriac.errors.DocumentError` where that leads back to it.
 
         schema-salad would follow it till the process dies. Names of files are compared, without directories: what
-        these are relative to can be changed within a document.
+        these are relative to can be changed within a document. A file gets deeper eight times at most, so there is
+        little to do here however many ways lead to it.
         """
-        self.imports.setdefault(_name(uri), set()).update(map(_name, references))
-        self._longest(_name(uri), ())
-
-    def _longest(self, name: str, above: tuple[str, ...]) -> None:
-        if name in above or not name:
-            raise DocumentError(f"a $import leads back to the file that it stands in: {name or 'itself'}")
-        if len(above) > IMPORTS:
-            raise DocumentError(f"$import is followed through {IMPORTS} files, and not further")
-        for one in self.imports.get(name, ()):
-            self._longest(one, (*above, name))
+        name = _name(uri)
+        self.imports.setdefault(name, set()).update(map(_name, references))
+        waiting = [name]
+        while waiting:
+            above = waiting.pop()
+            for one in self.imports.get(above, ()):
+                if one in (name, ""):
+                    raise DocumentError(f"a $import leads back to the file that it stands in: {one or 'itself'}")
+                depth = self.depths.get(above, 0) + 1
+                if depth > IMPORTS:
+                    raise DocumentError(f"$import is followed through {IMPORTS} files, and not further")
+                if depth > self.depths.get(one, 0):
+                    self.depths[one] = depth
+                    waiting.append(one)
 
 
 def _name(reference: str) -> str:

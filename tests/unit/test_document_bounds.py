@@ -95,6 +95,37 @@ def test_imports_end(tmp_path: Path, name: str) -> None:
         load(str(tmp_path / "doc.cwl"), outside=Outside(Access((str(tmp_path),))))
 
 
+def test_imports_are_gone_through_once_however_many_ways_there_are() -> None:
+    """Each of thirty files imports the thirty of the next layer: 20,000,000,000 ways to the last."""
+    budget = bounds.Budget()
+    files = [[f"{layer}-{number}.yml" for number in range(30)] for layer in range(bounds.IMPORTS)]
+    for layer, below in zip(reversed(files), [[], *reversed(files)], strict=False):
+        for name in layer:
+            budget.follow(name, below)
+    with pytest.raises(DocumentError, match=r"\$import"):
+        budget.follow(files[-1][0], files[0][:1])
+
+
+@given(
+    edges=st.lists(st.tuples(st.integers(0, 12), st.sets(st.integers(0, 12), max_size=3)), max_size=13, unique_by=lambda e: e[0])  # fmt: skip  # noqa: E501
+)
+def test_imports_in_a_circle_or_too_many_in_a_row_are_refused(edges: list[tuple[int, set[int]]]) -> None:
+    budget, refused = bounds.Budget(), False
+    for name, to in edges:
+        try:
+            budget.follow(f"{name}.yml", [f"{one}.yml" for one in to])
+        except DocumentError:
+            refused = True
+            break
+    found = dict(edges)
+
+    def longest(name: int, left: int) -> int:
+        """Return how many files there are below one; more than ``left`` where they go on for ever."""
+        return 0 if left < 0 else max((1 + longest(one, left - 1) for one in found.get(name, ())), default=0)
+
+    assert refused == any(longest(name, bounds.IMPORTS) > bounds.IMPORTS for name in found)
+
+
 def test_imports_that_meet_again_are_fine(tmp_path: Path) -> None:
     (tmp_path / "hint.yml").write_text("class: LoadListingRequirement\nloadListing: no_listing")
     (tmp_path / "doc.cwl").write_text(
