@@ -122,9 +122,9 @@ class Cluster:
         """Return a run's attempts in the order of their starts."""
         return self._rows(select(attempts).where(attempts.c.run_id == run).order_by(attempts.c.started))
 
-    def runs(self) -> set[str]:
-        """Return the ids of all runs in the journal."""
-        return {row.id for row in self._rows(select(runs.c.id))}
+    def runs(self) -> dict[str, str]:
+        """Return the state of each run in the journal."""
+        return {row.id: row.state for row in self._rows(select(runs.c.id, runs.c.state))}
 
     def _rows(self, statement: Any) -> Sequence[Record]:
         database = Database(f"sqlite:///{self._home / 'journal.db'}")

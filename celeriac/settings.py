@@ -101,7 +101,7 @@ class Settings:
     api_max_body: int = 1 << 30  # bytes of a request with its attachments
     api_max_attachments: int = 256  # of one request
     api_timeout: float = 30.0  # that a client may let the server wait in the midst of a request or an answer
-    api_loads: int = 2  # documents that are loaded for new runs at a time, in each process
+    api_loads: int = 1  # documents that are loaded for new runs at a time, in each process
     api_waiting: int = 1000  # connections without a whole request, in each process; the oldest is closed for one more
 
     @classmethod
