@@ -259,7 +259,8 @@ class Engine:
             outbox.done(connection, [number for number, _ in messages if number is not None])
 
     def close(self) -> None:
-        """Let go of connections and slots."""
+        """Let go of connections, slots and the thread that watches what runs."""
+        self.leases.close()
         self.jobs.close()
         self.slots.close()
         self.database.close()

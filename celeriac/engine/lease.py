@@ -117,16 +117,21 @@ class Leases:
         for token in tokens:
             token.cancel(reason)
 
+    def close(self) -> None:
+        """Let the thread go, unless something runs still. Who watches after that has another."""
+        self._wake.set()
+
     def _beat(self) -> None:
         settings = self._engine.settings
         looks = math.ceil(settings.cancel_poll / LOOK)  # the journal is asked at each so-many-th
         renewed = time.monotonic()
         idle = False
         for look in itertools.count(1):
-            self._wake.wait(settings.cancel_poll / looks)
+            closed = self._wake.wait(settings.cancel_poll / looks)
             with self._lock:
+                self._wake.clear()
                 running = dict(self._running)
-                if not running and time.monotonic() - renewed > settings.lease:
+                if not running and (closed or time.monotonic() - renewed > settings.lease):
                     self._thread = None
                     return
             if running and idle:

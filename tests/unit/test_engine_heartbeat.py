@@ -183,3 +183,22 @@ def test_a_tool_that_starts_after_a_pause_is_not_stopped_at_the_first_trouble(
         assert asked.acquire(timeout=HANG)
     assert not token.cancelled, "it was claimed just now"
     leases.release("second")
+
+
+def test_who_is_closed_watches_no_more_but_what_still_runs(cluster: World) -> None:
+    own = cluster.engine.leases
+    own.watch("one")
+    thread = own._thread
+    assert thread is not None and thread.is_alive()
+    cluster.engine.close()
+    assert not _ended(thread, 0.2), "one runs still"
+    own.release("one")
+    cluster.engine.close()
+    assert _ended(thread, HANG)
+    own.watch("two")
+    assert own._thread is not None and own._thread is not thread and own._thread.is_alive()
+
+
+def _ended(thread: threading.Thread, seconds: float) -> bool:
+    thread.join(seconds)
+    return not thread.is_alive()
