@@ -5,6 +5,8 @@ A test asks by a fixture (``redis_url``) or, if it needs no address, by a mark (
 
 from __future__ import annotations
 
+import faulthandler
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -20,6 +22,16 @@ _FIXTURES = {
     "postgresql": "postgresql_url",
     "docker": "docker_engine",
 }
+
+
+#: Seconds that Python's exit may take: it waits for threads and processes that tests left.
+EXIT = 120
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Have an exit that does not come say where it waits, and fail."""
+    faulthandler.dump_traceback_later(EXIT, exit=True, file=sys.__stderr__)
 
 
 @pytest.fixture(autouse=True)

@@ -174,7 +174,10 @@ class Database:
             return
         with open(f"{path}.lock", "w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+            try:
+                yield
+            finally:
+                fcntl.flock(file, fcntl.LOCK_UN)  # a child that was forked meanwhile has the file open, too
 
     def _to_head(self, engine: Engine) -> None:
         with engine.connect() as connection:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -86,6 +87,15 @@ def wait_for(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < until, "it never came"
         time.sleep(0.02)
+
+
+@contextmanager
+def _ending(token: CancelToken) -> Iterator[None]:
+    """End what runs in any case: a pool waits for its threads, and Python's exit for those of all pools."""
+    try:
+        yield
+    finally:
+        token.cancel("the test is over")
 
 
 class RunnerContract:
@@ -176,7 +186,7 @@ class RunnerContract:
     @pytest.mark.parametrize("script", [LINGER, STUBBORN], ids=["gentle", "ignores SIGTERM"])
     def test_cancel_ends_it(self, runner: Runner, command: Command, script: Script) -> None:
         token = CancelToken()
-        with ThreadPoolExecutor() as pool:
+        with ThreadPoolExecutor() as pool, _ending(token):
             running = pool.submit(runner.run, self.of(command, script), token)
             wait_for(lambda: command.stdout.exists() and command.stdout.read_bytes() == b"ready\n")
             token.cancel("the user asked")
@@ -222,7 +232,7 @@ class RunnerContract:
     ) -> None:
         other = replace(command, name=f"{command.name}-other", stdout=command.stdout.with_name("other"))
         token = CancelToken()
-        with ThreadPoolExecutor() as pool:
+        with ThreadPoolExecutor() as pool, _ending(token):
             running = [pool.submit(runner.run, self.of(one, script), token) for one in (command, other)]
             for one in (command, other):
                 wait_for(lambda file=one.stdout: file.exists() and file.read_bytes() == b"ready\n")

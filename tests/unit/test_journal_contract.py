@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from celeriac.states import IllegalMove, NodeState, RunState
 
 HANG = 60.0
 THREADS = 8
+FORK = multiprocessing.get_context("fork")
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False, allow_infinity=False)
@@ -101,15 +103,25 @@ def open_it(url: str, gate: Any, answers: Any) -> None:
 
 def processes_open(url: str, number: int = 4) -> list[str]:
     """Have some processes open a journal at the same moment; return their complaints."""
-    fork = multiprocessing.get_context("fork")
-    gate, answers = fork.Barrier(number), fork.SimpleQueue()
-    started = [fork.Process(target=open_it, args=(url, gate, answers)) for _ in range(number)]
-    for process in started:
-        process.start()
-    found = [answers.get() for _ in started]
-    for process in started:
-        process.join(HANG)
+    gate, answers = FORK.Barrier(number), FORK.Queue()
+    with ExitStack() as stack:
+        for _ in range(number):
+            stack.enter_context(forked(open_it, url, gate, answers))
+        found = [answers.get(timeout=HANG) for _ in range(number)]
     return [complaint for complaint in found if complaint]
+
+
+@contextmanager
+def forked(target: Callable[..., Any], *args: Any) -> Iterator[Any]:
+    """Yield a forked process, which is surely gone at the end: Python's exit would wait for one that hangs."""
+    process = FORK.Process(target=target, args=args)
+    process.start()
+    try:
+        yield process
+        process.join(HANG)
+    finally:
+        process.kill()
+        process.join()
 
 
 def schema(connection: Connection) -> dict[str, Any]:
@@ -314,10 +326,8 @@ class JournalContract:
 
     def test_a_forked_child_has_connections_of_its_own(self, database: Database) -> None:
         a_run(database)
-        fork = multiprocessing.get_context("fork")
-        child = fork.Process(target=a_run, args=(database, "of the child"))
-        child.start()
-        child.join(HANG)
+        with forked(a_run, database, "of the child") as child:
+            pass
         assert child.exitcode == 0
         with database.read() as connection:
             assert set(runs.open_runs(connection)) == {"r", "of the child"}
