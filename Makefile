@@ -14,7 +14,7 @@ LAYERS := $(BIN)/lint-imports --no-logo --no-cache
 # What the types and the tests without servers say, while those with servers run: these wait much of the time.
 ALONE  := build/test-alone.log
 # Nothing may hang without a word: what takes so long (seconds) is ended, and Python says where each thread was.
-BOUND  := PYTHONFAULTHANDLER=1 timeout --verbose --signal=ABRT --kill-after=30
+BOUND  := PYTHONFAULTHANDLER=1 timeout --foreground --verbose --signal=ABRT --kill-after=30
 
 READY      := $(VENV)/.ready
 READY_LINT := $(VENV)/.ready-lint
