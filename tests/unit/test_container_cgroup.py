@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from celeriac.container.cgroup import reading
 from celeriac.container.cgroup.group import Group
 from celeriac.container.cgroup.hierarchy import hierarchies
 from celeriac.container.cgroup.reading import Reading, needed, read
@@ -375,3 +376,25 @@ def test_what_is_near_its_limit_has_no_more_to_take(limit: int) -> None:
         usage = Usage(lambda: None, limit)
         usage.take(Reading(0, 0, limit - 3 * MIB))
         assert not usage.at_limit
+
+
+@pytest.mark.parametrize("names", [("memory.peak", "memory.current", "anon"), ("memory.max_usage_in_bytes", "memory.usage_in_bytes", "total_rss")])  # fmt: skip  # noqa: E501
+@pytest.mark.parametrize("sign", [1, -1], ids=["taken", "given back"])
+def test_what_changes_in_the_midst_of_a_look_is_not_taken_for_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: tuple[str, str, str], sign: int
+) -> None:
+    peak, current, key = names
+    (tmp_path / peak).write_text(str(200 * MIB))
+    at = [100 * MIB]
+
+    def text(path: str) -> str:
+        """Answer, and have the tool take or give back a little before the next question."""
+        at[0] += sign * MIB
+        name = Path(path).name
+        return f"{key} {at[0]}" if name == "memory.stat" else str(at[0]) if name == current else original(path)
+
+    original = reading.text
+    monkeypatch.setattr(reading, "text", text)
+    usage = Usage(lambda: read(str(tmp_path), None))
+    usage.look_now()
+    assert usage.peak_memory == 200 * MIB

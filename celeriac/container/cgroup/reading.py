@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 #: Version 1 counts here what went over a limit; with no swap allowed it is the second that is met first.
 _FAILURES = ("memory.failcnt", "memory.memsw.failcnt")
+_USED = ("memory.current", "memory.usage_in_bytes")
 #: Bytes that are read at once.
 _PIECE = 65536
 
@@ -26,10 +27,13 @@ class Reading:
 
 def read(memory: str | None, cpu: str | None) -> Reading | None:
     """Look at a group by its directories; None where it can't be seen."""
-    # in this order: then what a tool takes meanwhile is neither lost from its need nor taken for cache
+    # in this order, and the lesser of two: then what a tool takes meanwhile is neither lost from its need nor taken
+    # for cache, and what it gives back meanwhile is not taken for cache either
     high_water = _number(memory, "memory.peak", "memory.max_usage_in_bytes")
-    used = _number(memory, "memory.current", "memory.usage_in_bytes")
+    before = _number(memory, *_USED)
     stats = _table(memory, "memory.stat")
+    after = None if before is None else _number(memory, *_USED)
+    used = before if after is None else min(before or 0, after)
     if used is None and (seconds := _cpu_seconds(cpu)) is None:
         return None
     events = _table(memory, "memory.events")
