@@ -14,7 +14,7 @@ from celeriac.api import door, service
 from celeriac.api.dags import job, names, states, trigger, views
 from celeriac.api.dags.door import Reader, signer
 from celeriac.api.errors import HttpError
-from celeriac.api.wes.form import LONGEST, Parser
+from celeriac.api.wes.form import LONGEST, Parser, text_of
 from celeriac.api.wes.models import ErrorResponse
 from celeriac.api.wes.request import parse
 from celeriac.api.wes.routes import ERRORS
@@ -257,15 +257,7 @@ async def _document(request: Request) -> str:
 
 
 async def _document_in_json(request: Request) -> str:
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > LONGEST:
-            raise HttpError(413, f"the body has more than {LONGEST} bytes")
-    try:
-        found = parse("the body", body.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise InputError("the body is no text in UTF-8") from error
+    found = parse("the body", await text_of(request))
     if not isinstance(found, dict):
         raise InputError("the body is no JSON object")
     return names.content(found.get("workflow_content"))

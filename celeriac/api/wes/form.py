@@ -31,7 +31,7 @@ async def read(request: Request, most: int) -> AsyncIterator[tuple[RunRequest, l
     """Yield what is asked for, and its attachments, ``most`` at most: they are closed at the end of the block."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
-        yield from_json(parse("the body", await _text(request))), []
+        yield from_json(parse("the body", await text_of(request))), []
         return
     if kind != "multipart/form-data":
         raise HttpError(400, "the body is no form: multipart/form-data was expected, or application/json")
@@ -48,7 +48,8 @@ async def read(request: Request, most: int) -> AsyncIterator[tuple[RunRequest, l
         await form.close()
 
 
-async def _text(request: Request) -> str:
+async def text_of(request: Request) -> str:
+    """Return a body that is one text; raises a 413 for a long one, and InputError for one that is none."""
     body = bytearray()
     async for piece in request.stream():
         body += piece
